@@ -1,0 +1,97 @@
+#: dqn-harness: is a Deep Q-Network right, and does it still learn as it did?
+#:
+#:   make probes                     set-up included: Python 3.11 to 3.13 is all that it needs
+#:   make regress GAME=cartpole      train, compare with the references, give a verdict
+#:
+#: Targets
+help: ## print this page
+	@awk '/^#:/ { print substr($$0, 4) } /^[A-Za-z]+ *(:|[?]=).* ## / { name = $$0; sub(/ *[:?].*/, "", name); \
+	  sub(/.* ## /, ""); printf "  %-8s  %s\n", name, $$0 }' Makefile
+
+setup: ## make .venv, anew whenever Python, pyproject.toml or constraints.txt changed
+	@{ $(INPUTS); } 2>/dev/null | cmp -s - $(STAMP) || { $(PYTHON) -c '$(FIT)' && rm -rf $(STAMP) .venv && \
+	  $(PYTHON) -m venv .venv && { $(INPUTS); } > .venv/wanted && \
+	  $(BIN)/python -m pip install -c constraints.txt -e '.[atari,video,dev]' && mv .venv/wanted $(STAMP); }
+
+probes: setup ## is it right? worlds with solved values; names the faulty component
+	$(BIN)/python -m probes
+
+regress: setup ## does it still learn? train recipes x seeds, compare with the references
+	$(BIN)/python -m regression run
+
+gate: setup ## the verdict of a finished run as an exit code
+	$(BIN)/python -m reports gate
+
+report: setup ## the page of a finished run
+	$(BIN)/python -m reports page
+
+bless: setup ## accept a finished run as the new reference; needs REASON
+	$(BIN)/python -m regression bless
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## judge style and format
+	$(BIN)/python -m ruff check && $(BIN)/python -m ruff format --check
+
+types: setup ## check the types
+	$(BIN)/python -m mypy
+
+imports: setup ## check that imports point down
+	$(BIN)/lint-imports
+
+fmt: setup ## repair what lint can repair
+	$(BIN)/python -m ruff check --fix && $(BIN)/python -m ruff format
+
+check: lint types imports ## lint, types, imports, then the tests with branch coverage
+	$(BIN)/python -m coverage erase && $(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
+
+bench: setup ## time the hot paths
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+clean: ## remove all that make can make again; runs/ stays
+	rm -rf $(STAMP) .venv build dist *.egg-info .coverage .coverage.* .hypothesis .benchmarks .*_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+#:
+#: Variables
+GAME    ?= ## game to train on: cartpole, pong, ...
+RECIPE  ?= ## recipe to train, where a game has more than one
+SEEDS   ?= ## seeds of a regression
+SEED    ?= ## seed of a single run
+DEVICE  ?= ## cpu or cuda
+FAULT   ?= ## fault to plant in the bundled agent
+REASON  ?= ## why a new reference is right, in a sentence
+AGENT   ?= ## implementation under test, as module:factory
+RUN     ?= ## folder of the run to judge, show or bless
+PYTHON  ?= python3 ## interpreter that .venv is made with
+#:
+#: Exit codes of the programs: 0 pass or watch, 1 fail, 2 interrupted, 3 infrastructure, 4 usage,
+#: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
+#: program's own code N.
+
+.PHONY: help setup probes regress gate report bless test lint types imports fmt check bench clean
+
+BIN := .venv/bin
+# The stamp copies all that .venv depends on: content decides, not the time of a file. It goes first
+# and comes last, so an interruption leaves none. The folder counts, as an editable install names it.
+STAMP := .venv/inputs
+INPUTS = pwd -P && $(PYTHON) -VV && cat pyproject.toml constraints.txt
+FIT = import importlib.util, sys; \
+  (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("setup: expected Python 3.11 to 3.13, found %d.%d (%s); \
+  next: name another one, as in make setup PYTHON=python3.11" % (sys.version_info[:2] + (sys.executable,))); \
+  importlib.util.find_spec("ensurepip") or sys.exit("setup: %s has no venv module; \
+  next: install it (Debian, Ubuntu: apt install python3-venv)" % sys.executable)
+
+# Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
+# the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
+TO_PROGRAMS := GAME RECIPE SEEDS SEED DEVICE FAULT REASON AGENT RUN
+$(foreach v,$(TO_PROGRAMS),$(eval override $v := $$(value $v)))
+$(foreach v,$(TO_PROGRAMS),$(eval $(if $($v),export HARNESS_$v := $$($v),unexport HARNESS_$v)))
+
+# One thread and a fixed hash seed: sums and sets in the same order in every run.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PYTHONHASHSEED := 0
+export CUBLAS_WORKSPACE_CONFIG := :4096:8

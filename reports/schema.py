@@ -1,0 +1,160 @@
+"""The artifact formats: what a regression and a probe run write, and what a page reads.
+
+Everything that decides is a value in one of these models, stored as JSON, and everything drawn is
+a column of `curves.csv`. A page can therefore be rebuilt, and a verdict turned into an exit code,
+from the files alone.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION: Final = 1
+
+VERDICT_FILE: Final = "verdict.json"
+CURVES_FILE: Final = "curves.csv"
+PAGE_FILE: Final = "report.html"
+SUMMARY_FILE: Final = "summary.md"
+
+# One row per (group, seed, window of steps). Returns are undiscounted sums of raw rewards; an
+# empty cell means that no episode ended (or no evaluation took place) within the window.
+CURVE_COLUMNS: Final = {
+    "group": "'reference' or 'candidate'",
+    "seed": "seed of the run",
+    "step": "agent steps at the end of the window",
+    "episodes": "training episodes that ended within the window",
+    "episode_return": "mean return of those training episodes",
+    "episode_length": "mean length of those training episodes, in agent steps",
+    "evaluation_return": "mean return of the evaluation episodes played within the window",
+    "loss": "mean TD loss of the updates within the window",
+    "q_mean": "mean Q-value of the sampled actions within the window",
+}
+
+
+class VerdictName(StrEnum):
+    """The six possible outcomes of a comparison with a stored reference."""
+
+    PASS = "PASS"
+    WATCH = "WATCH"  # a first look tripped, a second, independent look did not
+    FAIL = "FAIL"
+    BETTER = "BETTER"  # suspiciously: a change this large deserves an explanation too
+    INCONCLUSIVE = "INCONCLUSIVE"  # too little evidence to say anything
+    INFRA = "INFRA"  # the runs themselves broke
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command of the harness."""
+
+    OK = 0
+    FAIL = 1
+    INTERRUPTED = 2
+    INFRA = 3
+    USAGE = 4
+    NOTHING_RAN = 5
+    INCONCLUSIVE = 6
+
+
+# BETTER is a pass for a gate: nothing got worse. The page still shows it in its own colour.
+EXIT_CODES: Final = {
+    VerdictName.PASS: ExitCode.OK,
+    VerdictName.WATCH: ExitCode.OK,
+    VerdictName.BETTER: ExitCode.OK,
+    VerdictName.FAIL: ExitCode.FAIL,
+    VerdictName.INFRA: ExitCode.INFRA,
+    VerdictName.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+}
+
+
+class Artifact(BaseModel):
+    """Base of every stored model: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Criterion(Artifact):
+    """One statistical comparison of candidate seeds with reference seeds."""
+
+    name: str  # e.g. "area under the training curve"
+    unit: str  # e.g. "mean episode return"
+    reference_n: int
+    reference_mean: float
+    reference_sd: float
+    candidate_n: int
+    candidate_mean: float
+    p_value: float  # one-sided, candidate worse than reference by more than the margin
+    alpha: float  # the criterion trips when p_value <= alpha
+    smallest_p: float  # the smallest p-value that these sample sizes can reach
+    margin_sd: float  # indifference margin, in reference standard deviations
+    tripped: bool
+    decides: bool  # False: reported, but has no part in the verdict
+
+
+class SeedResult(Artifact):
+    """What became of one seed."""
+
+    seed: int
+    status: Literal["complete", "failed"]
+    auc: float | None  # mean of the training curve; None where the seed failed
+    first_tenth: float | None  # mean of the curve over its first tenth of steps
+    final_tenth: float | None  # the same over its last tenth
+    evaluation_return: float | None  # rolling mean of evaluation returns at the end of the run
+    weights_digest: str  # of the final online network; "" where the seed failed
+    wall_s: float
+    error: str = ""  # last lines of what went wrong
+
+
+class ReferenceInfo(Artifact):
+    """Where the stored truth came from."""
+
+    seeds: list[int]
+    content_hash: str  # sha256 of the stored curves
+    recipe_hash: str
+    reason: str  # why it was blessed
+    blessed_on: str  # ISO date
+    fingerprint: dict[str, str]
+
+
+class Verdict(Artifact):
+    """The whole outcome of one regression, as stored in `verdict.json`."""
+
+    schema_version: int
+    verdict: VerdictName
+    sentence: str  # one sentence: what, by how much, by which rule
+    game: str  # as resolved, e.g. "pong"
+    recipe: str  # e.g. "pong-short"
+    recipe_hash: str
+    device: str
+    fault: str = ""  # name of the planted fault, where one was planted on purpose
+    metric: str  # what a return is here, e.g. "rally return in [-1, 1]"
+    criteria: list[Criterion] = Field(default_factory=list)
+    seeds: list[SeedResult] = Field(default_factory=list)
+    reference: ReferenceInfo | None = None
+    fingerprint: dict[str, str] = Field(default_factory=dict)
+    reproduce: list[str] = Field(default_factory=list)  # commands
+    notes: list[str] = Field(default_factory=list)  # anything a reader must know
+    started_utc: str
+    wall_s: float
+
+
+class FindingStatus(StrEnum):
+    """Outcome of one check."""
+
+    GREEN = "green"
+    RED = "red"
+    SKIP = "skip"
+
+
+class Finding(Artifact):
+    """Outcome of one check on one subject."""
+
+    check: str  # stable code, e.g. "world.two-step-discounting.mlp"
+    component: str  # e.g. "td target"
+    status: FindingStatus
+    expected: str
+    actual: str
+    compared: int  # how many values were compared; zero is red
+    wall_s: float
+    hint: str = ""  # likeliest causes when red
