@@ -1,0 +1,156 @@
+"""Acting: N environments, a stack of frames for each, and epsilon-greedy choices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from dqn_core.agent import Agent
+from dqn_core.envs import Envs
+from dqn_core.streams import Stream
+
+Array = npt.NDArray[Any]
+
+
+class FrameStack:
+    """The observations that N environments are acted upon, newest frame last.
+
+    The first frame of an episode is repeated until the stack is full. Vectors are not stacked.
+
+    Attributes:
+        obs: [N, stack, height, width] uint8, or [N, D] float32.
+    """
+
+    def __init__(self, envs: Envs, frame_stack: int) -> None:
+        stacked = (frame_stack,) if len(envs.row_shape) > 1 else ()
+        self.obs: Array = np.zeros((envs.num_envs, *stacked, *envs.row_shape), envs.dtype)
+
+    def start(self, envs: npt.NDArray[np.int64], row: Array) -> None:
+        """Fills the stacks of environments [M] with the first rows [M, ...] of their episodes."""
+        self.obs[envs] = row[:, None] if row.ndim < self.obs.ndim else row
+
+    def push(self, row: Array) -> None:
+        """Adds the newest rows [N, ...]."""
+        if row.ndim == self.obs.ndim:
+            self.obs[:] = row
+        else:
+            self.obs[:, :-1] = self.obs[:, 1:]
+            self.obs[:, -1] = row
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """One tick of N environments, as the replay memory takes it.
+
+    Attributes:
+        starting: [M] int64, environments in which an episode begins with this tick.
+        first_obs: [M, *row_shape], their first observations.
+        action: [N] int64.
+        reward: [N] float64, raw.
+        terminated: [N] bool.
+        truncated: [N] bool.
+        next_obs: [N, *row_shape].
+    """
+
+    starting: npt.NDArray[np.int64]
+    first_obs: Array
+    action: npt.NDArray[np.int64]
+    reward: npt.NDArray[np.float64]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    next_obs: Array
+
+
+class Episode(NamedTuple):
+    """A finished episode: its environment, undiscounted raw return, and length in steps."""
+
+    env: int
+    total: float
+    length: int
+
+
+class Actor:
+    """Plays N environments epsilon-greedily; resets them on construction.
+
+    Args:
+        envs: the environments.
+        frame_stack: frames in an observation; 1 for vectors.
+        stream: two uniform numbers are drawn for each step, whether used or not: whether to
+            explore, and the random action.
+    """
+
+    def __init__(self, envs: Envs, frame_stack: int, stream: Stream) -> None:
+        self.envs = envs
+        self._finished: list[Episode] = []
+        self._stream = stream
+        self._stack = FrameStack(envs, frame_stack)
+        self._row = envs.reset()
+        self._starting = np.ones(envs.num_envs, np.bool_)
+        self._return = np.zeros(envs.num_envs)
+        self._length = np.zeros(envs.num_envs, np.int64)
+
+    def play(
+        self, agent: Agent, epsilon: npt.NDArray[np.float64], *, cut: bool
+    ) -> list[Transitions]:
+        """Takes some steps in every environment.
+
+        Args:
+            agent: whose Q-values are followed; they are not changed.
+            epsilon: [T, N] float64, probability of a random action for each step.
+            cut: truncate all episodes with the last tick.
+
+        Returns:
+            T ticks.
+        """
+        draws = self._stream.uniform(len(epsilon), 2, self.envs.num_envs)
+        last = len(epsilon) - 1
+        return [
+            self._tick(agent, draws[tick, 0] < epsilon[tick], draws[tick, 1], cut and tick == last)
+            for tick in range(len(epsilon))
+        ]
+
+    def take_finished(self) -> list[Episode]:
+        """The episodes that ended since this was last asked, in order."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def _tick(
+        self,
+        agent: Agent,
+        explore: npt.NDArray[np.bool_],
+        draw: Array,
+        cut: bool,  # noqa: FBT001
+    ) -> Transitions:
+        starting = np.flatnonzero(self._starting)
+        first_obs = self._row[starting]
+        if len(starting):
+            self._stack.start(starting, first_obs)
+        action = (draw * self.envs.num_actions).astype(np.int64)
+        if not explore.all():
+            # numpy's argmax takes the first of equal values, on every device.
+            action = np.where(explore, action, agent.q_values(self._stack.obs).argmax(axis=1))
+        forced = self.envs.forced_action()
+        action = np.where(forced >= 0, forced, action)
+        tick = self.envs.step(action)
+        truncated = ~tick.terminated if cut else tick.truncated
+        self._starting = tick.terminated | truncated
+        self._account(tick.reward, tick.reported)
+        self._row = tick.next_obs
+        if self._starting.any() and not cut:
+            self._row = self.envs.begin(self._starting)
+        self._stack.push(self._row)
+        return Transitions(
+            starting, first_obs, action, tick.reward, tick.terminated, truncated, tick.next_obs
+        )
+
+    def _account(self, reward: npt.NDArray[np.float64], reported: npt.NDArray[np.bool_]) -> None:
+        self._return += reward
+        self._length += 1
+        for env in np.flatnonzero(reported):
+            total, length = float(self._return[env]), int(self._length[env])
+            self._finished.append(Episode(int(env), total, length))
+            self._return[env] = 0.0
+            self._length[env] = 0

@@ -1,0 +1,251 @@
+"""Checkpoints: a directory of safetensors and JSON under a manifest of hashes.
+
+A checkpoint is taken at a segment boundary, where weights, optimizer, replay memory and counters
+are all there is to a run. It is written aside and renamed, so it exists completely or not at all;
+it is verified before any of it is used; and nothing in it can execute code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors
+import safetensors.numpy
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from dqn_core.agent import Agent
+from dqn_core.loop import Trainer
+from dqn_core.optimizers import optimizer_tensors
+from dqn_core.recipe import Recipe
+
+FORMAT: Final = 1
+STATE, WEIGHTS, OPTIMIZER, REPLAY, MANIFEST = (
+    "state.json",
+    "weights.safetensors",
+    "optimizer.safetensors",
+    "replay.safetensors",
+    "manifest.json",
+)
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written, is damaged, or belongs to another run."""
+
+
+def save_checkpoint(trainer: Trainer, folder: Path, progress: dict[str, Any]) -> None:
+    """Writes the whole state of a run that stands at a segment boundary.
+
+    Args:
+        trainer: the run.
+        folder: must not exist; its parent must.
+        progress: what the caller wants to find again, JSON values only.
+
+    Raises:
+        CheckpointError: if the run is inside a segment, or the folder cannot be written.
+    """
+    if trainer.step % trainer.recipe.loop.segment_steps:
+        raise CheckpointError(
+            f"checkpoint at step {trainer.step}: expected a multiple of loop.segment_steps = "
+            f"{trainer.recipe.loop.segment_steps}"
+        )
+    agent = trainer.agent
+    scheduler = agent.scheduler.state_dict() if agent.scheduler is not None else {}
+    state = _state(trainer, "checkpoint") | {
+        "updates": agent.updates,
+        "learning_rate": agent.learning_rate,
+        "scheduler": scheduler,
+        "progress": progress,
+    }
+    files = {
+        STATE: json.dumps(state, indent=1).encode(),
+        WEIGHTS: safetensors.torch.save(_networks(agent)),
+        OPTIMIZER: safetensors.torch.save(optimizer_tensors(agent.optimizer)),
+        REPLAY: safetensors.numpy.save(trainer.replay.state()),
+    }
+    _commit(files, folder)
+
+
+def save_model(trainer: Trainer, folder: Path) -> None:
+    """Writes the online network alone, as `load_model` reads it; see `save_checkpoint`."""
+    files = {
+        STATE: json.dumps(_state(trainer, "model"), indent=1).encode(),
+        WEIGHTS: safetensors.torch.save(_online(trainer.agent)),
+    }
+    _commit(files, folder)
+
+
+def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """Brings a freshly made run to the state of a checkpoint.
+
+    Args:
+        trainer: of the same recipe and seed, at step 0.
+        folder: from `save_checkpoint`.
+
+    Returns:
+        The `progress` that was saved.
+
+    Raises:
+        CheckpointError: if anything is missing, damaged, or of another run; the run is then
+            untouched.
+    """
+    files = _verified(folder)
+    state = _read_state(files, folder)
+    if state["kind"] != "checkpoint":
+        raise CheckpointError(f"{folder} holds only a model; expected a checkpoint to resume from")
+    _require_same_run(state, trainer, folder)
+    try:
+        weights = safetensors.torch.load(files[WEIGHTS])
+        moments = safetensors.torch.load(files[OPTIMIZER])
+        rows = safetensors.numpy.load(files[REPLAY])
+        trainer.replay.load_state(rows)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"checkpoint {folder} does not fit: {error}") from error
+    agent = trainer.agent
+    with torch.no_grad():
+        for name, tensor in _networks(agent).items():
+            tensor.copy_(weights[name])
+    by_parameter: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in moments.items():
+        index, entry = name.split(".")
+        by_parameter.setdefault(int(index), {})[entry] = tensor
+    groups = agent.optimizer.state_dict()["param_groups"]
+    agent.optimizer.load_state_dict({"state": by_parameter, "param_groups": groups})
+    agent.optimizer.param_groups[0]["lr"] = state["learning_rate"]
+    if agent.scheduler is not None:
+        agent.scheduler.load_state_dict(state["scheduler"])
+    agent.updates = state["updates"]
+    trainer.step = state["step"]
+    progress: dict[str, Any] = state["progress"]
+    return progress
+
+
+def load_model(folder: Path, device: torch.device) -> Trainer:
+    """A run whose online network is that of a checkpoint or saved model; for playing only.
+
+    Raises:
+        CheckpointError: if anything is missing or damaged.
+    """
+    files = _verified(folder)
+    state = _read_state(files, folder)
+    recipe = Recipe.model_validate(state["recipe"])
+    # Nothing is replayed while playing: the smallest memory will do.
+    rows = (recipe.frame_stack + 2) * recipe.loop.num_envs
+    replay = recipe.replay.model_copy(update={"capacity_rows": rows})
+    trainer = Trainer(recipe.model_copy(update={"replay": replay}), state["seed"], device)
+    weights = safetensors.torch.load(files[WEIGHTS])
+    with torch.no_grad():
+        for name, tensor in _online(trainer.agent).items():
+            tensor.copy_(weights[name])
+    return trainer
+
+
+def _online(agent: Agent) -> dict[str, Tensor]:
+    return {f"online.{k}": v for k, v in agent.online_net.state_dict().items()}
+
+
+def _networks(agent: Agent) -> dict[str, Tensor]:
+    return _online(agent) | {f"target.{k}": v for k, v in agent.target_net.state_dict().items()}
+
+
+def _state(trainer: Trainer, kind: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "kind": kind,
+        "recipe": trainer.recipe.model_dump(mode="json"),
+        "seed": trainer.seed,
+        "step": trainer.step,
+    }
+
+
+def _commit(files: dict[str, bytes], folder: Path) -> None:
+    """Writes the files and their manifest aside, then renames the directory into place."""
+    aside = folder.parent / f".{folder.name}.partial"
+    manifest = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    try:
+        if aside.exists():
+            shutil.rmtree(aside)  # left by a writer that was killed
+        aside.mkdir()
+        for name, data in (files | {MANIFEST: json.dumps(manifest, indent=1).encode()}).items():
+            with (aside / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync_directory(aside)
+        aside.rename(folder)
+        _sync_directory(folder.parent)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise CheckpointError(
+            f"checkpoint {folder} could not be written: {error}\n"
+            f"  next      make room or fix permissions; what was there before is untouched"
+        ) from error
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _verified(folder: Path) -> dict[str, bytes]:
+    """The files of a checkpoint, after comparing each with the manifest."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files = {name: (folder / name).read_bytes() for name in manifest if "/" not in name}
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{folder} is not a complete checkpoint: {error}\n"
+            f"  expected  a directory with a readable {MANIFEST} and the files it names"
+        ) from error
+    for name, data in files.items():
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != manifest[name]:
+            raise CheckpointError(
+                f"checkpoint {folder} is damaged\n"
+                f"  where     {name}, {len(data)} bytes\n"
+                f"  expected  sha256 {manifest[name]}\n"
+                f"  actual    sha256 {actual}\n"
+                "  next      use an earlier checkpoint, or train again from the start"
+            )
+    return files
+
+
+def _read_state(files: dict[str, bytes], folder: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads(files.get(STATE, b"{}"))
+    if state.get("format") != FORMAT or WEIGHTS not in files:
+        raise CheckpointError(
+            f"checkpoint {folder}: expected format {FORMAT} with {WEIGHTS}, "
+            f"got format {state.get('format')} with {', '.join(sorted(files))}"
+        )
+    return state
+
+
+def _require_same_run(state: dict[str, Any], trainer: Trainer, folder: Path) -> None:
+    mine = _flat(trainer.recipe.model_dump(mode="json")) | {"seed": trainer.seed}
+    theirs = _flat(state["recipe"]) | {"seed": state["seed"]}
+    differing = [
+        f"{key}: {theirs.get(key)!r} in the checkpoint, {mine.get(key)!r} here"
+        for key in sorted(mine.keys() | theirs.keys())
+        if mine.get(key) != theirs.get(key)
+    ]
+    if differing:
+        head = f"checkpoint {folder} belongs to another run; they differ in"
+        way_out = "next      use the recipe and seed of the checkpoint, or another run folder"
+        raise CheckpointError("\n  ".join([head, *differing, way_out]))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,42 @@
+"""Choosing a device, and switching off what makes arithmetic differ from run to run."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+
+class DeviceError(ValueError):
+    """The device asked for does not exist here."""
+
+
+def prepare_device(name: str) -> torch.device:
+    """The device of that name, with one thread and deterministic kernels for the whole process.
+
+    Args:
+        name: "cpu", "cuda" or "cuda:<index>".
+
+    Raises:
+        DeviceError: never falls back to another device.
+    """
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", name):
+        raise DeviceError(f"unknown device {name!r}\n  expected  cpu, cuda or cuda:<index>")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) >= count:
+            raise DeviceError(
+                f"device {name} is not available\n"
+                f"  expected  one of {count} CUDA devices that torch {torch.__version__} sees\n"
+                "  next      use --device cpu, or install a CUDA build of torch and its driver"
+            )
+    # The result of a sum depends on how it is split among threads.
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(mode=True)
+    # Only there to expose reads of uninitialised memory; costs a fill for every allocation.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's stub lacks it
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return device

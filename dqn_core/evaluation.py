@@ -1,0 +1,41 @@
+"""Evaluation: whole episodes played aside, without any effect on training."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dqn_core.acting import Actor
+from dqn_core.loop import Trainer
+from dqn_core.streams import Stream
+
+
+def evaluate(trainer: Trainer, index: int) -> npt.NDArray[np.float64]:
+    """Plays one episode in each of `evaluation.episodes` environments made for the purpose.
+
+    One episode each, rather than the first so many to end: those would be the short ones.
+
+    Args:
+        trainer: only its agent's Q-values are asked for.
+        index: of the evaluation within the run; selects the `eval` stream.
+
+    Returns:
+        [episodes] float64, undiscounted sums of raw rewards (whole games, where a life is an
+        episode for the learner).
+
+    References:
+        Mnih et al. 2015, Methods, "Evaluation procedure" (epsilon 0.05, random no-op starts).
+    """
+    recipe, section = trainer.recipe, trainer.recipe.evaluation
+    stream = Stream(trainer.seed, "eval", index)
+    envs = trainer.make_envs(recipe, section.episodes, stream)
+    actor = Actor(envs, recipe.frame_stack, stream)
+    epsilon = np.full((1, section.episodes), section.epsilon)
+    returns = np.full(section.episodes, np.nan)
+    while np.isnan(returns).any():
+        actor.play(trainer.agent, epsilon, cut=False)
+        for episode in actor.take_finished():
+            if np.isnan(returns[episode.env]):
+                returns[episode.env] = episode.total
+    envs.close()
+    return returns

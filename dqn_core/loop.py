@@ -1,0 +1,208 @@
+"""The training loop: a generator of records, and the one definition of time.
+
+A run is a function of (recipe, seed). It is cut into segments, segments into blocks:
+
+    act      collect `block_steps` transitions with the weights as they are
+    append   put them into the replay memory
+    learn    one update per `train_period_steps` of them, and a sync when due
+
+With one environment and `block_steps = train_period_steps` this is textbook DQN. With `overlap`,
+learning comes before appending, so that it uses the replay memory, and acting uses the weights, as
+they stood at the start of the block: the two then touch disjoint data and may run at the same time.
+
+At the start of each segment the environments are built anew and every stream is derived again, in
+every run. Weights, optimizer, replay memory and counters are therefore all there is to save at a
+segment boundary, and a resumed run equals the unbroken one bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dqn_core import td
+from dqn_core.acting import Actor, Episode, FrameStack, Transitions
+from dqn_core.agent import Agent
+from dqn_core.env_maker import make_envs
+from dqn_core.envs import EnvMaker
+from dqn_core.recipe import Recipe
+from dqn_core.replay import Replay
+from dqn_core.schedules import epsilon
+from dqn_core.streams import Stream
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecord:
+    """What happened in one block: T ticks of N environments, then U updates.
+
+    Attributes:
+        step: agent steps taken by the end of the block.
+        updates: updates made by then.
+        action: [T, N] int64.
+        reward: [T, N] float64, raw.
+        terminated: [T, N] bool.
+        truncated: [T, N] bool; the end of a segment truncates too.
+        episode_return: [E] float64, undiscounted sums of the raw rewards of the episodes that ended
+            (whole games, where a life is an episode for the learner). Episodes cut by the end of a
+            segment are not among them.
+        episode_length: [E] int64, agent steps.
+        epsilon: of the block's last step.
+        learning_rate: of the next update.
+        replay_slots: [U, B] int64, which transitions were sampled.
+        loss: [U] float32, mean over the batch.
+        q_mean: [U] float32, mean Q-value of the sampled actions.
+        gradient_norm: of the last update; nan if there was none.
+        weights_digest: of the online network at the end of the block.
+    """
+
+    step: int
+    updates: int
+    action: npt.NDArray[np.int64]
+    reward: npt.NDArray[np.float64]
+    terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
+    episode_return: npt.NDArray[np.float64]
+    episode_length: npt.NDArray[np.int64]
+    epsilon: float
+    learning_rate: float
+    replay_slots: npt.NDArray[np.int64]
+    loss: npt.NDArray[np.float32]
+    q_mean: npt.NDArray[np.float32]
+    gradient_norm: float
+    weights_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    replay_slots: npt.NDArray[np.int64]
+    loss: npt.NDArray[np.float32]
+    q_mean: npt.NDArray[np.float32]
+
+
+class Trainer:
+    """The state of a run at a segment boundary, and the generator that advances it.
+
+    Args:
+        recipe: what to run.
+        seed: of the run; with the recipe it determines everything.
+        device: of networks and replayed observations.
+        agent: class of the agent, so that a planted fault can take its place.
+        replay: class of the replay memory, likewise.
+        make_envs: what builds the environments, so that probes can bring their own.
+
+    Raises:
+        ReplayMemoryError, UnknownGameError, AtariUnavailableError, ValueError: before any work, for
+            what cannot be run here.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        agent: type[Agent] = Agent,
+        replay: type[Replay] = Replay,
+        make_envs: EnvMaker = make_envs,
+    ) -> None:
+        self.recipe = recipe
+        self.seed = seed
+        self.make_envs = make_envs
+        self.step = 0
+        envs = make_envs(recipe, recipe.loop.num_envs, Stream(seed, "env"))
+        obs_shape = FrameStack(envs, recipe.frame_stack).obs.shape[1:]
+        self.agent = agent(recipe, obs_shape, envs.num_actions, Stream(seed, "init"), device)
+        self.replay = replay(
+            recipe.replay.capacity_rows,
+            envs.num_envs,
+            envs.row_shape,
+            envs.dtype,
+            recipe.frame_stack,
+            device,
+        )
+        envs.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps of the recipe have been taken."""
+        return self.step >= self.recipe.loop.total_steps
+
+    def blocks(self) -> Iterator[BlockRecord]:
+        """Advances the run, a block at a time, until it is finished."""
+        while not self.finished:
+            yield from self.segment()
+
+    def segment(self) -> Iterator[BlockRecord]:
+        """Advances the run to the next segment boundary."""
+        loop = self.recipe.loop
+        index = self.step // loop.segment_steps
+        envs = self.make_envs(self.recipe, loop.num_envs, Stream(self.seed, "env", index))
+        actor = Actor(envs, self.recipe.frame_stack, Stream(self.seed, "explore", index))
+        sampling = Stream(self.seed, "replay", index)
+        num_blocks = loop.segment_steps // loop.block_steps
+        for block in range(num_blocks):
+            steps = np.arange(self.step, self.step + loop.block_steps).reshape(-1, loop.num_envs)
+            chance = epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
+            ticks = actor.play(self.agent, chance, cut=block == num_blocks - 1)
+            if loop.overlap:
+                learned = self._learn(sampling, steps_in_replay=self.step)
+                self._append(ticks)
+            else:
+                self._append(ticks)
+                learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
+            self.step += loop.block_steps
+            yield self._record(ticks, actor.take_finished(), float(chance[-1, -1]), learned)
+        envs.close()
+
+    def _append(self, ticks: list[Transitions]) -> None:
+        for tick in ticks:
+            if len(tick.starting):
+                self.replay.start(tick.starting, tick.first_obs)
+            self.replay.append(
+                tick.action, tick.reward, tick.terminated, tick.truncated, tick.next_obs
+            )
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> _Learned:
+        warm = steps_in_replay >= self.recipe.replay.warmup_steps
+        updates = self.recipe.updates_per_block if warm else 0
+        batch_size = self.recipe.replay.batch_size
+        slots = np.empty((updates, batch_size), np.int64)
+        errors = torch.empty((updates, batch_size), device=self.agent.device)
+        values = torch.empty_like(errors)
+        for update in range(updates):
+            batch = self.replay.sample(sampling, batch_size)
+            slots[update] = batch.slots
+            errors[update], values[update] = self.agent.update(batch)
+        loss = td.loss(errors, self.recipe.td.loss)
+        return _Learned(slots, loss.cpu().numpy(), values.mean(dim=1).cpu().numpy())
+
+    def _record(
+        self,
+        ticks: list[Transitions],
+        episodes: list[Episode],
+        chance: float,
+        learned: _Learned,
+    ) -> BlockRecord:
+        return BlockRecord(
+            step=self.step,
+            updates=self.agent.updates,
+            action=np.stack([tick.action for tick in ticks]),
+            reward=np.stack([tick.reward for tick in ticks]),
+            terminated=np.stack([tick.terminated for tick in ticks]),
+            truncated=np.stack([tick.truncated for tick in ticks]),
+            episode_return=np.array([episode.total for episode in episodes], np.float64),
+            episode_length=np.array([episode.length for episode in episodes], np.int64),
+            epsilon=chance,
+            learning_rate=self.agent.learning_rate,
+            replay_slots=learned.replay_slots,
+            loss=learned.loss,
+            q_mean=learned.q_mean,
+            gradient_norm=self.agent.gradient_norm() if len(learned.loss) else float("nan"),
+            weights_digest=self.agent.weights_digest(),
+        )

@@ -1,0 +1,99 @@
+"""Optimizers and learning-rate schedules as a recipe names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ExponentialLR, LinearLR, LRScheduler
+
+from dqn_core.recipe import Adam as AdamSection
+from dqn_core.recipe import Recipe
+
+
+class CentredRmsProp(Optimizer):
+    """RMSProp as published with DQN: the root contains both the mean gradient and epsilon.
+
+        m <- decay * m + (1 - decay) * g            running mean of the gradient
+        v <- decay * v + (1 - decay) * g^2          running mean of its square
+        w <- w - lr * g / sqrt(v - m^2 + min_squared_gradient)
+
+    `torch.optim.RMSprop(centered=True)` adds epsilon *outside* the root, where 0.01 limits a step
+    ten times less, hence an own optimizer.
+
+    Args:
+        parameters: float32 tensors.
+        lr: learning rate.
+        decay: of both running means.
+        min_squared_gradient: epsilon, inside the root.
+
+    References:
+        Mnih et al. 2015, Extended Data Table 1 ("gradient momentum", "squared gradient momentum",
+        "min squared gradient"); Graves 2013, "Generating Sequences With Recurrent Neural
+        Networks", equations 38 to 41.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float, decay: float, min_squared_gradient: float
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "decay": decay, "eps": min_squared_gradient})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # never a closure
+        """Updates every parameter that has a gradient, in place."""
+        del closure
+        for group in self.param_groups:
+            decay, eps, lr = group["decay"], group["eps"], group["lr"]
+            for weight in group["params"]:
+                state = self.state[weight]
+                if not state:
+                    state["mean"] = torch.zeros_like(weight)
+                    state["mean_square"] = torch.zeros_like(weight)
+                gradient = weight.grad
+                mean, mean_square = state["mean"], state["mean_square"]
+                mean.mul_(decay).add_(gradient, alpha=1 - decay)
+                mean_square.mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
+                root = mean_square.addcmul(mean, mean, value=-1).add_(eps).sqrt_()
+                weight.addcdiv_(gradient, root, value=-lr)
+
+
+def make_optimizer(recipe: Recipe, parameters: Iterable[Tensor]) -> Optimizer:
+    """The optimizer of a recipe over the parameters of the online network, and no others."""
+    section, lr = recipe.optimizer, recipe.learning_rate.initial
+    if isinstance(section, AdamSection):
+        return Adam(parameters, lr=lr, betas=(0.9, 0.999), eps=section.eps, fused=True)
+    return CentredRmsProp(parameters, lr, section.decay, section.min_squared_gradient)
+
+
+def make_scheduler(recipe: Recipe, optimizer: Optimizer) -> LRScheduler | None:
+    """The learning-rate schedule of a recipe, to be stepped once per update until it ends.
+
+    Returns:
+        None for a constant rate; else one of torch's schedulers, which reaches the final rate
+        after `decay_updates(recipe)` steps.
+    """
+    rate = recipe.learning_rate
+    ratio, updates = rate.final / rate.initial, decay_updates(recipe)
+    if rate.schedule == "constant":
+        return None
+    if rate.schedule == "linear":
+        return LinearLR(optimizer, start_factor=1.0, end_factor=ratio, total_iters=updates)
+    return ExponentialLR(optimizer, gamma=ratio ** (1 / updates))
+
+
+def decay_updates(recipe: Recipe) -> int:
+    """Updates after which the final learning rate is reached and kept."""
+    return max(1, recipe.learning_rate.decay_steps // recipe.loop.train_period_steps)
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Everything the optimizer remembers, by "<parameter index>.<name>"."""
+    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, entries in state.items()
+        for name, value in entries.items()
+    }

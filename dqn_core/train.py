@@ -1,0 +1,205 @@
+"""Training with a folder: the learning curve, checkpoints, the best model, and resuming.
+
+<folder>/curve.csv                               a row per window of steps
+<folder>/checkpoints/step_000010000/             the newest segment boundary
+<folder>/best/return_487.300_step_000042000/     the best evaluated model so far
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dqn_core.checkpoint import load_checkpoint, save_checkpoint, save_model
+from dqn_core.evaluation import evaluate
+from dqn_core.loop import BlockRecord, Trainer
+
+
+class RunFolderError(RuntimeError):
+    """The folder of a run cannot be used as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened within `loop.window_steps` agent steps; nan where there was nothing.
+
+    Attributes:
+        step: agent steps at the end of the window.
+        episodes: training episodes that ended within it.
+        episode_return: their mean undiscounted raw return.
+        episode_length: their mean length, agent steps.
+        evaluation_return: mean return of the evaluation episodes played within it.
+        rolling_return: mean over the last `evaluation.rolling_episodes` evaluation episodes.
+        loss: mean TD loss of its updates.
+        q_mean: mean Q-value of the actions sampled by them.
+        epsilon: at its end.
+        learning_rate: at its end.
+        weights_digest: at its end.
+    """
+
+    step: int
+    episodes: int
+    episode_return: float
+    episode_length: float
+    evaluation_return: float
+    rolling_return: float
+    loss: float
+    q_mean: float
+    epsilon: float
+    learning_rate: float
+    weights_digest: str
+
+
+class TrainingRun:
+    """A run and its folder.
+
+    Args:
+        trainer: freshly made, at step 0.
+        folder: where to keep everything; made if missing.
+        resume: continue from the newest checkpoint in the folder. Otherwise a folder that already
+            holds a run is refused.
+        checkpoints: whether to write any.
+
+    Raises:
+        RunFolderError: if the folder holds a run (or, with `resume`, holds no checkpoint), or
+            cannot be written.
+        CheckpointError: if the checkpoint is damaged or belongs to another run.
+    """
+
+    def __init__(
+        self, trainer: Trainer, folder: Path, *, resume: bool = False, checkpoints: bool = True
+    ) -> None:
+        self.trainer = trainer
+        self.folder = folder
+        self._checkpoints = checkpoints
+        self._rolling: deque[float] = deque(maxlen=trainer.recipe.evaluation.rolling_episodes)
+        self._best = float("-inf")
+        self._curve = folder / "curve.csv"
+        try:
+            for name in ("checkpoints", "best"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            if not resume:
+                self._begin()
+        except OSError as error:
+            raise RunFolderError(
+                f"the run folder {folder} cannot be written: {error}\n"
+                "  next      choose another with --run-dir, or fix its permissions"
+            ) from error
+        if resume:
+            self._resume()
+
+    def windows(self) -> Iterator[Window]:
+        """Trains to the end, a window at a time; all but the last segment is safe on disk."""
+        recipe = self.trainer.recipe
+        blocks: list[BlockRecord] = []
+        played: list[float] = []
+        for block in self.trainer.blocks():
+            blocks.append(block)
+            if block.step % recipe.evaluation.period_steps == 0:
+                played += self._evaluate(block.step)
+            if block.step % recipe.loop.window_steps == 0:
+                window = _summary(blocks, played, self._rolling)
+                self._write_row(window)
+                if block.step % recipe.loop.segment_steps == 0 and self._checkpoints:
+                    self._save()
+                blocks, played = [], []
+                yield window
+
+    def _evaluate(self, step: int) -> list[float]:
+        recipe, trainer = self.trainer.recipe, self.trainer
+        index = step // recipe.evaluation.period_steps
+        returns = evaluate(trainer, index).tolist()
+        self._rolling.extend(returns)
+        mean = float(np.mean(self._rolling))
+        if len(self._rolling) == self._rolling.maxlen and mean > self._best:
+            self._best = mean
+            name = f"return_{mean:.3f}_step_{step:09d}"
+            self._replace(self.folder / "best", name, lambda path: save_model(trainer, path))
+        return list(returns)
+
+    def _save(self) -> None:
+        progress = {"rolling": list(self._rolling), "best": _finite(self._best)}
+        self._replace(
+            self.folder / "checkpoints",
+            f"step_{self.trainer.step:09d}",
+            lambda path: save_checkpoint(self.trainer, path, progress),
+        )
+
+    @staticmethod
+    def _replace(parent: Path, name: str, save: Any) -> None:
+        """Saves under a name and then, and only then, drops what was there before."""
+        older = [path for path in parent.iterdir() if path.name != name]
+        if not (parent / name).exists():
+            save(parent / name)
+        for path in older:
+            shutil.rmtree(path)
+
+    def _begin(self) -> None:
+        header = [field.name for field in fields(Window)]
+        try:
+            with self._curve.open("x", newline="") as file:
+                csv.writer(file).writerow(header)
+        except FileExistsError:
+            raise RunFolderError(
+                f"the run folder {self.folder} already holds a run\n"
+                "  next      continue it with --resume, or choose another with --run-dir"
+            ) from None
+
+    def _resume(self) -> None:
+        found = sorted((self.folder / "checkpoints").glob("step_*"))
+        if not found:
+            raise RunFolderError(
+                f"there is no checkpoint in {self.folder / 'checkpoints'}\n"
+                "  next      leave out --resume to start from the beginning"
+            )
+        progress = load_checkpoint(self.trainer, found[-1])
+        self._rolling.extend(progress["rolling"])
+        self._best = float("-inf") if progress["best"] is None else progress["best"]
+        self._drop_rows_after(self.trainer.step)
+
+    def _drop_rows_after(self, step: int) -> None:
+        """Forgets the windows that will be trained again, and a torn last line."""
+        with self._curve.open(newline="") as file:
+            header, *rows = list(csv.reader(file))
+        kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+        aside = self._curve.with_name(".curve.csv.partial")
+        with aside.open("w", newline="") as file:
+            csv.writer(file).writerows([header, *kept])
+        aside.replace(self._curve)
+
+    def _write_row(self, window: Window) -> None:
+        with self._curve.open("a", newline="") as file:
+            csv.writer(file).writerow(asdict(window).values())
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _summary(blocks: list[BlockRecord], played: list[float], rolling: deque[float]) -> Window:
+    returns = [float(r) for block in blocks for r in block.episode_return]
+    last = blocks[-1]
+    return Window(
+        step=last.step,
+        episodes=len(returns),
+        episode_return=_mean(returns),
+        episode_length=_mean([float(n) for block in blocks for n in block.episode_length]),
+        evaluation_return=_mean(played),
+        rolling_return=_mean(list(rolling)),
+        loss=_mean([float(x) for block in blocks for x in block.loss]),
+        q_mean=_mean([float(x) for block in blocks for x in block.q_mean]),
+        epsilon=last.epsilon,
+        learning_rate=last.learning_rate,
+        weights_digest=last.weights_digest,
+    )
