@@ -1,0 +1,1 @@
+"""Worlds with solved Q-values and contract checks: which component of a DQN is wrong."""

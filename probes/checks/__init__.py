@@ -1,0 +1,1 @@
+"""The checks, by family; each yields one finding."""
