@@ -127,8 +127,7 @@ class Cnn(QNetwork):
             raise TypeError(
                 f"frames: expected uint8, got {obs.dtype}; pixels are scaled once, in here"
             )
-        # Channels last in memory: oneDNN's backward pass is up to twice as fast that way.
-        x = obs.to(torch.float32, memory_format=torch.channels_last) * (1.0 / 255.0)
+        x = obs.to(torch.float32).mul_(1.0 / 255.0)
         for convolution in self.convolutions:
             x = torch.relu_(convolution(x))
         x = x.flatten(1)
@@ -162,6 +161,7 @@ def make_network(network: Network, obs_shape: tuple[int, ...], num_actions: int)
     stack, height, width = obs_shape
     convolutions = CONVOLUTIONS[network.kind]
     cnn = Cnn((stack, height, width), convolutions, network.hidden, num_actions)
+    # oneDNN's backward pass is up to twice as fast with channels last; activations follow weights.
     cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return cnn
 

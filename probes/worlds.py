@@ -59,12 +59,12 @@ class World:
     @property
     def num_states(self) -> int:
         """S."""
-        return self.reward.shape[0]
+        return int(self.reward.shape[0])
 
     @property
     def num_actions(self) -> int:
         """A."""
-        return self.reward.shape[1]
+        return int(self.reward.shape[1])
 
     def path(self, state: int) -> list[int]:
         """States of the shortest way to `state` from a start, both included."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import tyro
 
@@ -13,8 +15,11 @@ from reports.load import ArtifactError, MissingArtifactError
 from reports.page import write_page
 from reports.schema import ExitCode
 
+# The run to show or judge, if none is named: make passes RUN= in this variable.
+_RUN: Final = Path(os.environ.get("HARNESS_RUN") or "runs/latest")
 
-def page(folder: tyro.conf.Positional[Path]) -> ExitCode:
+
+def page(folder: tyro.conf.Positional[Path] = _RUN) -> ExitCode:
     """Build report.html and summary.md from the artifacts of a run.
 
     Args:
@@ -29,7 +34,7 @@ def page(folder: tyro.conf.Positional[Path]) -> ExitCode:
     return ExitCode.OK
 
 
-def gate(folder: tyro.conf.Positional[Path]) -> ExitCode:
+def gate(folder: tyro.conf.Positional[Path] = _RUN) -> ExitCode:
     """Exit with the code of the verdict that a run has stored.
 
     Args:

@@ -1,0 +1,1 @@
+"""Recipes times seeds times devices, compared with stored references, give a verdict."""

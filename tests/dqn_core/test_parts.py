@@ -1,0 +1,190 @@
+"""Streams, schedules, networks and optimizers against closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from dqn_core.networks import Cnn, Mlp, initialise, make_network
+from dqn_core.optimizers import CentredRmsProp, decay_updates, make_optimizer, make_scheduler
+from dqn_core.recipe import Exploration, Network, Recipe
+from dqn_core.recipe_file import load_recipe
+from dqn_core.schedules import epsilon
+from dqn_core.streams import STREAM_NAMES, Stream
+
+
+def test_a_stream_is_fixed_by_seed_name_and_segment():
+    # Pinned: a change of these numbers would move every run ever recorded.
+    assert Stream(0, "explore").uniform(2).tolist() == pytest.approx(
+        [0.24621329, 0.03313088], abs=1e-8
+    )
+    assert Stream(0, "replay", 3).integers(1_000_000, 3).tolist() == [895_863, 505_348, 781_897]
+
+
+def test_streams_differ_by_seed_by_name_and_by_segment():
+    keys = [(0, name, 0) for name in STREAM_NAMES] + [(1, "env", 0), (0, "env", 1), (11, "env", 0)]
+    draws = [tuple(Stream(*key).uniform(4)) for key in keys]
+    assert len(set(draws)) == len(keys)
+
+
+def test_one_draw_of_many_equals_many_draws_of_one():
+    single = Stream(3, "explore")
+    assert Stream(3, "explore").uniform(5, 2).ravel().tolist() == [
+        float(single.uniform(1)[0]) for _ in range(10)
+    ]
+
+
+def test_integers_reach_both_ends_and_no_further():
+    drawn = Stream(0, "replay").integers(3, 300)
+    assert set(drawn.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("key", [(0, "exploit", 0), (-1, "env", 0), (0, "env", -1)])
+def test_unknown_streams_and_negative_keys_are_refused(key):
+    with pytest.raises(ValueError, match="unknown stream|must not be negative"):
+        Stream(*key)
+
+
+def test_epsilon_at_start_middle_end_and_beyond():
+    exploration = Exploration(initial=1.0, final=0.1, decay_steps=100)
+    steps = np.array([0, 9, 10, 60, 110, 10_000])
+    # Warm-up until step 10; half way at 10 + 50: 1 - 0.9 / 2 = 0.55.
+    expected = [1.0, 1.0, 1.0, 0.55, 0.1, 0.1]
+    np.testing.assert_allclose(epsilon(steps, exploration, warmup_steps=10), expected)
+
+
+def test_epsilon_is_one_while_warming_up_whatever_its_initial_value():
+    exploration = Exploration(initial=0.5, final=0.1, decay_steps=100)
+    assert epsilon(np.array([9, 10]), exploration, warmup_steps=10).tolist() == [1.0, 0.5]
+
+
+def initialised(network):
+    initialise(network, "fan_in", Stream(0, "init"))
+    return network
+
+
+def test_the_written_out_gradient_of_the_mlp_is_that_of_autograd_bit_for_bit():
+    network = initialised(Mlp(4, [32, 16], 3))
+    obs = torch.from_numpy(Stream(1, "init").uniform(8, 4).astype(np.float32))
+    slope = torch.from_numpy(Stream(2, "init").uniform(8, 3).astype(np.float32)) - 0.5
+    q, pullback = network.vjp(obs)
+    pullback(slope)
+    written = [p.grad.clone() for p in network.parameters()]
+    network.zero_grad()
+    by_autograd = network(obs)
+    by_autograd.backward(slope)
+    assert torch.equal(q, by_autograd)
+    assert all(
+        torch.equal(mine, p.grad) for mine, p in zip(written, network.parameters(), strict=True)
+    )
+
+
+def test_a_pullback_sets_gradients_and_does_not_add_to_them():
+    for network, obs in (
+        (initialised(Mlp(4, [8], 2)), torch.ones(2, 4)),
+        (initialised(Cnn((1, 8, 8), [(2, 4, 4)], [8], 2)), torch.ones(2, 1, 8, 8).byte()),
+    ):
+        gradients = []
+        for _ in range(2):
+            _, pullback = network.vjp(obs)
+            pullback(torch.ones(2, 2))
+            gradients.append([p.grad.clone() for p in network.parameters()])
+        assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_pixels_are_scaled_to_one_exactly_once():
+    network = Cnn((1, 4, 4), [(1, 4, 1)], [1], 1)
+    seen = {}
+    network.convolutions[0].register_forward_hook(
+        lambda _module, inputs, _output: seen.update(low=inputs[0].min(), high=inputs[0].max())
+    )
+    initialised(network)(torch.tensor([[[[0, 255, 128, 0]] * 4]], dtype=torch.uint8))
+    assert seen == {"low": 0.0, "high": 1.0}
+    with pytest.raises(TypeError, match="expected uint8, got torch.float32"):
+        network(torch.ones(1, 1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "hidden", "parameters"),
+    [
+        # 4*16*64 + 16, 16*32*16 + 32, 2592*256 + 256, 256*6 + 6
+        ("mnih2013", [256], 4_112 + 8_224 + 663_808 + 1_542),
+        # 4*32*64 + 32, 32*64*16 + 64, 64*64*9 + 64, 3136*512 + 512, 512*6 + 6
+        ("mnih2015", [512], 1_687_206),
+    ],
+)
+def test_the_published_networks_have_the_published_sizes(kind, hidden, parameters):
+    section = Network(kind=kind, hidden=hidden, init="fan_in")
+    network = make_network(section, (4, 84, 84), 6)
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+def test_frames_too_small_for_the_network_are_refused():
+    section = Network(kind="mnih2015", hidden=[8], init="fan_in")
+    with pytest.raises(ValueError, match="frames of 20 x 20 are too small .* 3 x 3 convolution"):
+        make_network(section, (4, 20, 20), 2)
+
+
+def test_initial_weights_stay_within_their_bounds():
+    fan_in, he = Mlp(16, [64], 2), Mlp(16, [64], 2)
+    initialise(fan_in, "fan_in", Stream(0, "init"))
+    initialise(he, "he", Stream(0, "init"))
+    # 1 / sqrt(16) = 0.25 and sqrt(6 / 16) = 0.612, both nearly reached by 1,024 draws.
+    assert 0.24 < fan_in.layers[0].weight.abs().max() <= 0.25
+    assert 0.60 < he.layers[0].weight.abs().max() <= 0.6124
+    assert fan_in.layers[0].bias.abs().max() > 0
+    assert he.layers[0].bias.abs().max() == 0
+
+
+def test_centred_rmsprop_takes_two_steps_by_hand():
+    weight = torch.tensor([1.0], requires_grad=True)
+    optimizer = CentredRmsProp([weight], lr=0.1, decay=0.5, min_squared_gradient=0.25)
+    weight.grad = torch.tensor([2.0])
+    optimizer.step()
+    # mean 1, mean square 2: 1 - 0.1 * 2 / sqrt(2 - 1 + 0.25)
+    first = 1 - 0.2 / 1.25**0.5
+    assert weight.item() == pytest.approx(first, abs=1e-6)
+    weight.grad = torch.tensor([1.0])
+    optimizer.step()
+    # mean 0.5 + 0.5 = 1, mean square 1 + 0.5 = 1.5: - 0.1 / sqrt(1.5 - 1 + 0.25)
+    assert weight.item() == pytest.approx(first - 0.1 / 0.75**0.5, abs=1e-6)
+
+
+def changed(**sections: dict) -> Recipe:
+    values = load_recipe("cartpole").model_dump()
+    for name, section in sections.items():
+        values[name] |= section
+    return Recipe.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "half_way"), [("constant", 1e-2), ("linear", 5.5e-3), ("exponential", 10**-2.5)]
+)
+def test_learning_rate_at_start_middle_end_and_beyond(schedule, half_way):
+    # 200 agent steps at one update per 2 of them: 100 updates.
+    recipe = changed(
+        learning_rate={
+            "schedule": schedule, "initial": 1e-2, "final": 1e-3, "decay_steps": 200
+        },
+        loop={"train_period_steps": 2},
+    )  # fmt: skip
+    optimizer = make_optimizer(recipe, [torch.zeros(1, requires_grad=True)])
+    scheduler = make_scheduler(recipe, optimizer)
+    rates = []
+    for update in range(151):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if scheduler is not None and update + 1 < decay_updates(recipe) + 1:
+            scheduler.step()
+    end = 1e-2 if schedule == "constant" else 1e-3
+    assert [rates[0], rates[50], rates[100], rates[150]] == pytest.approx(
+        [1e-2, half_way, end, end], rel=1e-6
+    )
+
+
+def test_linear_is_torchs_linear():
+    x, network = torch.ones(1, 4), initialised(Mlp(4, [], 2))
+    layer = network.layers[0]
+    assert torch.equal(network(x), functional.linear(x, layer.weight, layer.bias))

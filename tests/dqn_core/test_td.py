@@ -1,0 +1,88 @@
+"""TD arithmetic on numbers worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dqn_core import td
+
+# Two actions, three transitions: an ordinary one, a terminated one, and a diverged terminated one.
+TARGET_Q = torch.tensor([[1.0, 3.0], [5.0, 2.0], [float("inf"), 0.0]])
+ONLINE_Q = torch.tensor([[9.0, 0.0], [0.0, 9.0], [0.0, 1.0]])
+REWARD = torch.tensor([2.0, -1.0, 4.0])
+TERMINATED = torch.tensor([False, True, True])
+
+
+def test_max_value_is_the_largest_target_value_of_each_row():
+    assert td.max_value(TARGET_Q).tolist() == [3.0, 5.0, float("inf")]
+
+
+def test_double_value_is_chosen_online_and_valued_by_the_target():
+    # Online prefers actions 0, 1, 1; the target values those at 1, 2, 0.
+    assert td.double_value(TARGET_Q, ONLINE_Q).tolist() == [1.0, 2.0, 0.0]
+
+
+def test_td_target_discounts_and_masks_terminated_rows():
+    # 2 + 0.5 * 3 = 3.5; terminated rows keep the reward alone, even next to an infinite value.
+    target = td.td_target(REWARD, TERMINATED, td.max_value(TARGET_Q), 0.5)
+    assert target.tolist() == [3.5, -1.0, 4.0]
+
+
+def test_td_target_refuses_shapes_that_would_broadcast():
+    with pytest.raises(ValueError, match=r"one shape \[B\], got reward \(3, 1\)"):
+        td.td_target(REWARD[:, None], TERMINATED, td.max_value(TARGET_Q), 0.5)
+
+
+def test_td_error_is_target_minus_the_value_of_the_action_taken():
+    error = td.td_error(ONLINE_Q, torch.tensor([0, 0, 1]), torch.tensor([3.5, -1.0, 4.0]))
+    assert error.tolist() == [-5.5, -1.0, 3.0]
+
+
+def test_huber_is_quadratic_within_one_and_linear_beyond():
+    # 0.5 * 0.25 = 0.125 within; |-3| - 0.5 = 2.5 beyond; mean of both 1.3125.
+    assert td.loss(torch.tensor([0.5, -3.0]), "huber").item() == 1.3125
+
+
+def test_mse_is_half_the_mean_square():
+    # (0.25 + 9) / 2 / 2
+    assert td.loss(torch.tensor([0.5, -3.0]), "mse").item() == 2.3125
+
+
+def test_each_batch_of_a_block_is_averaged_by_itself():
+    errors = torch.tensor([[0.5, -3.0], [0.0, 0.0]])
+    assert td.loss(errors, "huber").tolist() == [1.3125, 0.0]
+
+
+def test_clip_reward_clips_sums_not_signs():
+    rewards = torch.tensor([-7.0, -0.5, 0.0, 2.0])
+    assert td.clip_reward(rewards).tolist() == [-1.0, -0.5, 0.0, 1.0]
+
+
+def test_loss_gradient_by_hand():
+    # Error -5.5: slope clipped to -1, gradient 1 / 2. Error 0.5: gradient -0.5 / 2.
+    gradient = td.loss_gradient(
+        ONLINE_Q[:2], torch.tensor([0, 1]), torch.tensor([-5.5, 0.5]), "huber"
+    )
+    assert gradient.tolist() == [[0.5, 0.0], [0.0, -0.25]]
+
+
+@pytest.mark.parametrize("name", ["huber", "mse"])
+def test_loss_gradient_is_that_of_autograd(name):
+    generator = torch.Generator().manual_seed(0)  # noqa: TID251  # a generator of the test's own
+    q = (4 * torch.randn(64, 3, generator=generator)).requires_grad_()
+    action = torch.randint(0, 3, (64,), generator=generator)
+    target = 4 * torch.randn(64, generator=generator)
+    error = td.td_error(q, action, target)
+    td.loss(error, name).backward()
+    written = td.loss_gradient(q.detach(), action, error.detach(), name)
+    torch.testing.assert_close(written, q.grad, rtol=1e-6, atol=1e-8)
+
+
+def test_duplicating_every_row_leaves_the_gradient_of_a_row_halved_and_their_sum_unchanged():
+    q, action, error = ONLINE_Q[:2], torch.tensor([0, 1]), torch.tensor([0.25, -0.5])
+    once = td.loss_gradient(q, action, error, "huber")
+    twice = td.loss_gradient(
+        q.repeat(2, 1), action.repeat(2), error.repeat(2), "huber"
+    )
+    assert torch.equal(twice[:2] + twice[2:], once)
