@@ -205,4 +205,7 @@ class AtariEnvs:
         pooled = rows[:, :, ::side]
         for offset in range(1, side):
             pooled = np.maximum(pooled, rows[:, :, offset::side])
+        black = np.uint8(self._section.black_level)
+        if black:  # raised first, so that nothing wraps below zero
+            pooled = np.maximum(pooled, black) - black
         return np.ascontiguousarray(pooled)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dqn_core.agent import Agent
 from dqn_core.loop import Trainer
-from dqn_core.optimizers import optimizer_tensors
+from dqn_core.optimizers import load_optimizer_tensors, optimizer_tensors
 from dqn_core.recipe import Recipe
 
 FORMAT: Final = 1
@@ -65,8 +65,8 @@ def save_checkpoint(trainer: Trainer, folder: Path, progress: dict[str, Any]) ->
     }
     files = {
         STATE: json.dumps(state, indent=1).encode(),
-        WEIGHTS: safetensors.torch.save(_networks(agent)),
-        OPTIMIZER: safetensors.torch.save(optimizer_tensors(agent.optimizer)),
+        WEIGHTS: _packed(_networks(agent)),
+        OPTIMIZER: _packed(optimizer_tensors(agent.optimizer)),
         REPLAY: safetensors.numpy.save(trainer.replay.state()),
     }
     _commit(files, folder)
@@ -76,7 +76,7 @@ def save_model(trainer: Trainer, folder: Path) -> None:
     """Writes the online network alone, as `load_model` reads it; see `save_checkpoint`."""
     files = {
         STATE: json.dumps(_state(trainer, "model"), indent=1).encode(),
-        WEIGHTS: safetensors.torch.save(_online(trainer.agent)),
+        WEIGHTS: _packed(_online(trainer.agent)),
     }
     _commit(files, folder)
 
@@ -111,12 +111,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
     with torch.no_grad():
         for name, tensor in _networks(agent).items():
             tensor.copy_(weights[name])
-    by_parameter: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in moments.items():
-        index, entry = name.split(".")
-        by_parameter.setdefault(int(index), {})[entry] = tensor
-    groups = agent.optimizer.state_dict()["param_groups"]
-    agent.optimizer.load_state_dict({"state": by_parameter, "param_groups": groups})
+    load_optimizer_tensors(agent.optimizer, moments)
     agent.optimizer.param_groups[0]["lr"] = state["learning_rate"]
     if agent.scheduler is not None:
         agent.scheduler.load_state_dict(state["scheduler"])
@@ -152,6 +147,11 @@ def _online(agent: Agent) -> dict[str, Tensor]:
 
 def _networks(agent: Agent) -> dict[str, Tensor]:
     return _online(agent) | {f"target.{k}": v for k, v in agent.target_net.state_dict().items()}
+
+
+def _packed(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors as stored: contiguous, whatever their layout in memory."""
+    return safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()})
 
 
 def _state(trainer: Trainer, kind: str) -> dict[str, Any]:

@@ -97,3 +97,20 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
         for index, entries in state.items()
         for name, value in entries.items()
     }
+
+
+def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Gives a fresh optimizer back what `optimizer_tensors` returned.
+
+    Moments take the layout in memory of their parameters: torch's fused kernels walk both in memory
+    order, and would pair moments with other weights if only the shapes agreed.
+    """
+    parameters = optimizer.param_groups[0]["params"]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, entry = name.split(".")
+        parameter = parameters[int(index)]
+        like = torch.empty_like(parameter) if tensor.shape == parameter.shape else tensor
+        state.setdefault(int(index), {})[entry] = like.detach().copy_(tensor)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -44,6 +44,7 @@ class AtariEnv(Section):
     resize: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]  # height, width
     crop_rows: Annotated[list[int], Field(min_length=2, max_length=2)]  # first, last + 1 row kept
     max_pool: PositiveInt  # side of the square that one pixel of the observation summarises
+    black_level: Annotated[int, Field(ge=0, le=254)]  # grey level shown as 0, darker ones too
     episode: Literal["game", "life", "rally"]  # what ends an episode; only "game" resets the game
     episode_limit_steps: PositiveInt  # longer episodes are truncated, and the game reset
 

@@ -52,7 +52,7 @@ def test_names_of_two_words_and_unknown_names():
     from dqn_core.atari import UnknownGameError, resolve_game
 
     assert resolve_game("ALE/MsPacman-v5") == resolve_game("ms_pacman") == "ms_pacman"
-    with pytest.raises(UnknownGameError, match="'ALE/Pnog-v5'(.|\n)*nearest +pong, "):
+    with pytest.raises(UnknownGameError, match=r"'ALE/Pnog-v5'(.|\n)*nearest +pong, "):
         resolve_game("ALE/Pnog-v5")
     with pytest.raises(UnknownGameError):
         resolve_game("../../etc/passwd")
@@ -215,7 +215,7 @@ def test_actions_are_named_and_checked_before_ale_sees_them():
         # ALE would record the error and then wait for ever.
         with pytest.raises(ValueError, match=r"expected actions in \[0, 3\)"):
             environment.step(np.array([action]))
-    with pytest.raises(ValueError, match="breakout has no UP; it has NOOP, FIRE, RIGHT, LEFT"):
+    with pytest.raises(ValueError, match=r"breakout has no UP; it has NOOP, FIRE, RIGHT, LEFT"):
         envs("breakout", actions=["UP"])
 
 

@@ -43,7 +43,7 @@ def test_integers_reach_both_ends_and_no_further():
 
 @pytest.mark.parametrize("key", [(0, "exploit", 0), (-1, "env", 0), (0, "env", -1)])
 def test_unknown_streams_and_negative_keys_are_refused(key):
-    with pytest.raises(ValueError, match="unknown stream|must not be negative"):
+    with pytest.raises(ValueError, match=r"unknown stream|must not be negative"):
         Stream(*key)
 
 
@@ -102,7 +102,7 @@ def test_pixels_are_scaled_to_one_exactly_once():
     )
     initialised(network)(torch.tensor([[[[0, 255, 128, 0]] * 4]], dtype=torch.uint8))
     assert seen == {"low": 0.0, "high": 1.0}
-    with pytest.raises(TypeError, match="expected uint8, got torch.float32"):
+    with pytest.raises(TypeError, match=r"expected uint8, got torch.float32"):
         network(torch.ones(1, 1, 4, 4))
 
 
@@ -123,7 +123,7 @@ def test_the_published_networks_have_the_published_sizes(kind, hidden, parameter
 
 def test_frames_too_small_for_the_network_are_refused():
     section = Network(kind="mnih2015", hidden=[8], init="fan_in")
-    with pytest.raises(ValueError, match="frames of 20 x 20 are too small .* 3 x 3 convolution"):
+    with pytest.raises(ValueError, match=r"frames of 20 x 20 are too small .* 3 x 3 convolution"):
         make_network(section, (4, 20, 20), 2)
 
 

@@ -45,7 +45,7 @@ def test_huber_is_quadratic_within_one_and_linear_beyond():
 
 
 def test_mse_is_half_the_mean_square():
-    # (0.25 + 9) / 2 / 2
+    # Half of 0.25 and half of 9, then the mean of both.
     assert td.loss(torch.tensor([0.5, -3.0]), "mse").item() == 2.3125
 
 
@@ -69,7 +69,7 @@ def test_loss_gradient_by_hand():
 
 @pytest.mark.parametrize("name", ["huber", "mse"])
 def test_loss_gradient_is_that_of_autograd(name):
-    generator = torch.Generator().manual_seed(0)  # noqa: TID251  # a generator of the test's own
+    generator = torch.Generator().manual_seed(0)  # a generator of the test's own
     q = (4 * torch.randn(64, 3, generator=generator)).requires_grad_()
     action = torch.randint(0, 3, (64,), generator=generator)
     target = 4 * torch.randn(64, generator=generator)
@@ -82,7 +82,5 @@ def test_loss_gradient_is_that_of_autograd(name):
 def test_duplicating_every_row_leaves_the_gradient_of_a_row_halved_and_their_sum_unchanged():
     q, action, error = ONLINE_Q[:2], torch.tensor([0, 1]), torch.tensor([0.25, -0.5])
     once = td.loss_gradient(q, action, error, "huber")
-    twice = td.loss_gradient(
-        q.repeat(2, 1), action.repeat(2), error.repeat(2), "huber"
-    )
+    twice = td.loss_gradient(q.repeat(2, 1), action.repeat(2), error.repeat(2), "huber")
     assert torch.equal(twice[:2] + twice[2:], once)

@@ -1,0 +1,53 @@
+"""Runs cut down for tests: the same recipes, a few hundred steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dqn_core.loop import Trainer
+from dqn_core.recipe import Recipe
+from dqn_core.recipe_file import load_recipe
+
+CPU = torch.device("cpu")
+
+
+def small(name: str = "cartpole", **sections: dict[str, Any]) -> Recipe:
+    """A recipe of four segments of 200 steps that learns from step 64 on."""
+    values = load_recipe(name).model_dump()
+    changes: dict[str, dict[str, Any]] = {
+        "loop": {
+            "total_steps": 800, "segment_steps": 200, "window_steps": 40, "block_steps": 8,
+            "sync_period_updates": 20,
+        },
+        "replay": {"capacity_rows": 600, "warmup_steps": 64, "batch_size": 16},
+        "exploration": {"decay_steps": 400},
+        "evaluation": {"period_steps": 200, "episodes": 2, "rolling_episodes": 4},
+    }  # fmt: skip
+    for section, change in (*changes.items(), *sections.items()):
+        values[section] |= change
+    return Recipe.model_validate(values)
+
+
+def small_pong(**sections: dict[str, Any]) -> Recipe:
+    """Real Pong frames, short rallies."""
+    env = {"episode_limit_steps": 30}
+    # Making an emulator takes a tenth of a second.
+    sections = {"loop": {"num_envs": 1}} | sections
+    return small("pong-short", **({"env": env} | sections))
+
+
+def trainer(recipe: Recipe, seed: int = 0) -> Trainer:
+    """A fresh run."""
+    return Trainer(recipe, seed, CPU)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Contents of all files below a folder, by relative path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,172 @@
+"""The loop: what a record says, what frozen and overlapped blocks mean, and what may not matter."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dqn_core.evaluation import evaluate
+from dqn_core.loop import BlockRecord, Trainer
+from tests.dqn_core.small import CPU, small, small_pong, trainer
+
+
+def run(recipe, seed: int = 0) -> tuple[list[BlockRecord], Trainer]:
+    made = trainer(recipe, seed)
+    return list(made.blocks()), made
+
+
+def equal(one: BlockRecord, other: BlockRecord) -> bool:
+    return all(
+        np.array_equal(a, b, equal_nan=isinstance(a, float))
+        for a, b in zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)
+    )
+
+
+@pytest.mark.parametrize("recipe", [small(), pytest.param(small_pong(), marks=pytest.mark.atari)])
+def test_the_same_recipe_and_seed_give_the_same_bits_and_another_seed_others(recipe):
+    first, one = run(recipe)
+    second, two = run(recipe)
+    third, _ = run(recipe, seed=1)
+    assert one.agent.updates > 100
+    assert all(equal(a, b) for a, b in zip(first, second, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            one.agent.online_net.parameters(), two.agent.online_net.parameters(), strict=True
+        )
+    )
+    assert not any(
+        np.array_equal(a.action, b.action) for a, b in zip(first[:3], third[:3], strict=True)
+    )
+    assert first[-1].weights_digest != third[-1].weights_digest
+
+
+def test_updates_and_syncs_come_when_due():
+    # Warm at step 64, the end of the eighth block; then four updates per block of eight steps.
+    recipe = small(loop={"train_period_steps": 2, "sync_period_updates": 7})
+    made = trainer(recipe)
+    target = [p.clone() for p in made.agent.target_net.parameters()]
+    moved_at = []
+    original = made.agent.sync
+
+    def recording_sync() -> None:
+        moved_at.append(made.agent.updates)
+        original()
+
+    made.agent.sync = recording_sync
+    updates = [block.updates for block in made.blocks()]
+    assert updates[:7] == [0] * 7
+    assert updates[7:10] == [4, 8, 12]
+    assert updates[-1] == 4 * (100 - 7)
+    assert moved_at == [update for update in range(1, updates[-1] + 1) if update % 7 == 0]
+    assert not torch.equal(target[0], next(made.agent.target_net.parameters()))
+
+
+def test_the_end_of_a_segment_truncates_every_episode():
+    blocks, made = run(small(loop={"num_envs": 4}))
+    by_segment = [blocks[start : start + 25] for start in range(0, 100, 25)]
+    for segment in by_segment:
+        last = segment[-1]
+        assert (last.terminated[-1] | last.truncated[-1]).all()
+    assert not any(block.truncated.any() for block in by_segment[0][:-1])
+    assert made.replay._truncated.sum() > 0
+    assert made.step == 800
+
+
+def test_episodes_cut_by_a_segment_are_not_counted_as_finished():
+    blocks, _ = run(small())
+    ended = sum(int((block.terminated | block.truncated).sum()) for block in blocks)
+    cut = sum(int(block.truncated.sum()) for block in blocks)
+    counted = sum(len(block.episode_return) for block in blocks)
+    assert cut > 0
+    assert counted == ended - cut
+    assert all((block.episode_return == block.episode_length).all() for block in blocks)
+
+
+def test_acting_weights_are_frozen_within_a_block():
+    """The block of the first update acts as if there were none; those after it do not."""
+    greedy = {"exploration": {"initial": 0.0, "final": 0.0}}
+    learning, _ = run(small(**greedy))
+    idle, _ = run(small(**greedy, replay={"warmup_steps": 10_000, "capacity_rows": 20_000}))
+    first = next(index for index, block in enumerate(learning) if block.updates)
+    assert [b.action.tolist() for b in learning[: first + 1]] == [
+        b.action.tolist() for b in idle[: first + 1]
+    ]
+    # The idle run explores for ever; its actions are the same uniform draws up to the warm-up.
+    assert any(
+        (a.action != b.action).any()
+        for a, b in zip(learning[first + 1 :], idle[first + 1 :], strict=True)
+    )
+
+
+def test_overlap_learns_from_the_replay_as_it_stood_at_the_start_of_the_block():
+    plain, _ = run(small(loop={"overlap": False}))
+    overlapped, made = run(small(loop={"overlap": True}))
+    first_plain = next(b.step for b in plain if b.updates)
+    first_overlapped = next(b.step for b in overlapped if b.updates)
+    # The memory is warm at step 64: seen at the end of that block, or at the start of the next.
+    assert (first_plain, first_overlapped) == (64, 72)
+    first = next(b for b in overlapped if b.updates)
+    # Nothing of the block itself is sampled: its 8 transitions are rows after the 64 before it.
+    assert first.replay_slots.max() < 64 + 8
+    assert made.agent.updates == plain[-1].updates - 4
+
+
+def test_overlap_samples_nothing_of_its_own_block():
+    made = trainer(small(loop={"overlap": True}))
+    for before, block in zip([0, *range(8, 200, 8)], made.segment(), strict=False):
+        rewards_known = made.replay._num_rows[0]
+        if len(block.replay_slots):
+            newest = rewards_known - 1 - 8 - len(block.episode_return) * 1
+            assert block.replay_slots.max() <= newest + 1, before
+
+
+def test_evaluation_leaves_no_trace_on_training():
+    plain, _ = run(small())
+    made = trainer(small())
+    for index, block in enumerate(made.blocks()):
+        assert equal(block, plain[index])
+        if block.step % 80 == 0:
+            returns = evaluate(made, index)
+            assert returns.shape == (2,)
+            assert (returns >= 8).all()
+    assert made.finished
+
+
+def test_evaluation_follows_its_stream_and_its_epsilon():
+    made = trainer(small(evaluation={"episodes": 6, "epsilon": 1.0, "rolling_episodes": 6}))
+    assert evaluate(made, 1).tolist() == evaluate(made, 1).tolist()
+    assert evaluate(made, 1).tolist() != evaluate(made, 2).tolist()
+    greedy = trainer(small(evaluation={"episodes": 6, "epsilon": 0.0, "rolling_episodes": 6}))
+    for p in greedy.agent.online_net.parameters():
+        p.data.zero_()
+    # All values equal: the first action always, and the pole falls within eleven steps.
+    assert evaluate(greedy, 1).max() <= 11
+
+
+@pytest.mark.atari
+def test_evaluation_counts_whole_games_where_a_life_is_an_episode():
+    env = {"game": "breakout", "actions": "minimal", "episode": "life", "episode_limit_steps": 400}
+    recipe = small_pong(env=env, evaluation={"episodes": 8, "epsilon": 1.0, "rolling_episodes": 8})
+    # A random policy scores 1.2 points in a game of five lives; no life alone brings four.
+    returns = evaluate(Trainer(recipe, 0, CPU), 0)
+    assert returns.max() >= 4
+    assert returns.mean() >= 1
+
+
+def test_block_records_carry_the_statistics_of_their_updates():
+    blocks, made = run(small())
+    learned = [block for block in blocks if len(block.loss)]
+    assert len(learned) > 50
+    for block in learned:
+        assert block.loss.shape == block.q_mean.shape == (4,)
+        assert block.replay_slots.shape == (4, 16)
+        assert np.isfinite(block.loss).all()
+        assert block.gradient_norm > 0
+    assert np.isnan(blocks[0].gradient_norm)
+    assert made.agent.weights_digest() == blocks[-1].weights_digest
+    assert blocks[0].epsilon == 1.0
+    assert blocks[-1].epsilon == pytest.approx(0.04)
