@@ -133,7 +133,8 @@ class Actor:
             # numpy's argmax takes the first of equal values, on every device.
             action = np.where(explore, action, agent.q_values(self._stack.obs).argmax(axis=1))
         forced = self.envs.forced_action()
-        action = np.where(forced >= 0, forced, action)
+        if forced is not None:
+            action = np.where(forced >= 0, forced, action)
         tick = self.envs.step(action)
         truncated = ~tick.terminated if cut else tick.truncated
         self._starting = tick.terminated | truncated

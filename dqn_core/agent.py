@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,10 @@ from dqn_core.optimizers import decay_updates, make_optimizer, make_scheduler
 from dqn_core.recipe import Recipe
 from dqn_core.replay import Batch
 from dqn_core.streams import Stream
+
+# Most rows for which targets are computed at once: enough to keep the processor busy, few enough
+# for its caches. Part of the definition of a run: sums round differently in other shapes.
+TARGET_ROWS: Final = 1_024
 
 
 class Agent:
@@ -68,7 +72,7 @@ class Agent:
             return q.cpu().numpy()
 
     def td_target(self, batch: Batch) -> Tensor:
-        """Regression targets of a batch, [B] float32."""
+        """Regression targets of the rows of one or more batches, [rows] float32."""
         section = self.recipe.td
         reward = td.clip_reward(batch.reward) if section.clip_reward else batch.reward
         with torch.inference_mode():
@@ -79,21 +83,46 @@ class Agent:
                 next_value = td.max_value(target_q)
             return td.td_target(reward, batch.terminated, next_value, section.gamma)
 
-    def update(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """One gradient step on a batch; syncs the target network when due.
+    def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
+        """Makes some updates, one after the other; syncs the target network when due.
+
+        Targets depend on the target network alone (but in double DQN), so those of all updates up
+        to the next sync are computed at once.
+
+        Args:
+            batches: the rows of the first update, then those of the second, and so on.
+            updates: U.
 
         Returns:
-            The TD errors and the Q-values of the actions taken before the step, both [B] float32.
+            The TD errors and the Q-values of the actions taken, before each update, both
+            [U, B] float32.
         """
-        target = self.td_target(batch)
+        size = len(batches.action) // updates
+        errors: list[Tensor] = []
+        targets: list[Tensor] = []
+        period = self.recipe.loop.sync_period_updates
+        at_once = 1 if self.recipe.td.double else max(1, TARGET_ROWS // size)
+        first = 0
+        while first < updates:
+            last = min(first + min(at_once, period - self.updates % period), updates)
+            chunk = batches.rows(first * size, last * size)
+            targets += self.td_target(chunk).view(-1, size)
+            for start in range(0, len(chunk.action), size):
+                target = targets[len(errors)]
+                errors.append(self.update(chunk.rows(start, start + size), target))
+            first = last
+            if self.updates % period == 0:
+                self.sync()
+        return torch.stack(errors), torch.stack(targets) - torch.stack(errors)
+
+    def update(self, batch: Batch, target: Tensor) -> Tensor:
+        """One gradient step towards targets [B]; returns the TD errors before it, [B] float32."""
         q, pullback = self.online_net.vjp(batch.obs)
         error = td.td_error(q, batch.action, target)
         pullback(td.loss_gradient(q, batch.action, error, self.recipe.td.loss))
         self.apply_gradients()
         self.updates += 1
-        if self.updates % self.recipe.loop.sync_period_updates == 0:
-            self.sync()
-        return error, target - error
+        return error
 
     def apply_gradients(self) -> None:
         """One step of the optimizer and of the learning-rate schedule."""

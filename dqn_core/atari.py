@@ -186,9 +186,9 @@ class AtariEnvs:
         self._steps[ended] = 0
         return self._obs
 
-    def forced_action(self) -> npt.NDArray[np.int64]:
+    def forced_action(self) -> npt.NDArray[np.int64] | None:
         """As `Envs.forced_action`: FIRE after a lost life, where the game and recipe have it."""
-        return np.where(self._must_fire, self._fire, -1)
+        return np.where(self._must_fire, self._fire, -1) if self._must_fire.any() else None
 
     def close(self) -> None:
         """As `Envs.close`: the emulators are freed with the object."""

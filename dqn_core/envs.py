@@ -63,8 +63,11 @@ class Envs(Protocol):
             [N, *row_shape], what every environment shows now.
         """
 
-    def forced_action(self) -> npt.NDArray[np.int64]:
-        """[N] int64: the action that must be taken next, or -1 where the agent may choose."""
+    def forced_action(self) -> npt.NDArray[np.int64] | None:
+        """[N] int64: the action that must be taken next, or -1 where the agent may choose.
+
+        None where it may choose everywhere.
+        """
 
     def close(self) -> None:
         """Frees the emulators."""

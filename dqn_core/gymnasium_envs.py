@@ -45,7 +45,6 @@ class GymnasiumEnvs:
             raise ValueError(f"env: expected a vector or one grey frame, got {observed.shape}")
         self._seeds = stream.integers(MAX_ENV_SEED, self.num_envs)
         self._obs = np.zeros((self.num_envs, *self.row_shape), self.dtype)
-        self._no_force = np.full(self.num_envs, -1)
 
     def reset(self) -> Array:
         """As `Envs.reset`."""
@@ -71,9 +70,8 @@ class GymnasiumEnvs:
             self._obs[index], _ = self._envs[index].reset()
         return self._obs.copy()
 
-    def forced_action(self) -> npt.NDArray[np.int64]:
+    def forced_action(self) -> None:
         """As `Envs.forced_action`: never."""
-        return self._no_force
 
     def close(self) -> None:
         """As `Envs.close`."""

@@ -59,7 +59,7 @@ class BlockRecord:
         loss: [U] float32, mean over the batch.
         q_mean: [U] float32, mean Q-value of the sampled actions.
         gradient_norm: of the last update; nan if there was none.
-        weights_digest: of the online network at the end of the block.
+        weights_digest: of the online network, where a window of the learning curve ends; else "".
     """
 
     step: int
@@ -172,15 +172,17 @@ class Trainer:
         warm = steps_in_replay >= self.recipe.replay.warmup_steps
         updates = self.recipe.updates_per_block if warm else 0
         batch_size = self.recipe.replay.batch_size
-        slots = np.empty((updates, batch_size), np.int64)
-        errors = torch.empty((updates, batch_size), device=self.agent.device)
-        values = torch.empty_like(errors)
-        for update in range(updates):
-            batch = self.replay.sample(sampling, batch_size)
-            slots[update] = batch.slots
-            errors[update], values[update] = self.agent.update(batch)
-        loss = td.loss(errors, self.recipe.td.loss)
-        return _Learned(slots, loss.cpu().numpy(), values.mean(dim=1).cpu().numpy())
+        if not updates:
+            nothing = np.empty(0, np.float32)
+            return _Learned(np.empty((0, batch_size), np.int64), nothing, nothing)
+        # The memory does not change while learning, so all batches of the block come at once.
+        batches = self.replay.sample(sampling, updates * batch_size)
+        errors, values = self.agent.learn(batches, updates)
+        return _Learned(
+            batches.slots.reshape(updates, batch_size),
+            td.loss(errors, self.recipe.td.loss).cpu().numpy(),
+            values.mean(dim=1).cpu().numpy(),
+        )
 
     def _record(
         self,
@@ -189,6 +191,7 @@ class Trainer:
         chance: float,
         learned: _Learned,
     ) -> BlockRecord:
+        window = self.recipe.loop.window_steps
         return BlockRecord(
             step=self.step,
             updates=self.agent.updates,
@@ -204,5 +207,5 @@ class Trainer:
             loss=learned.loss,
             q_mean=learned.q_mean,
             gradient_norm=self.agent.gradient_norm() if len(learned.loss) else float("nan"),
-            weights_digest=self.agent.weights_digest(),
+            weights_digest="" if self.step % window else self.agent.weights_digest(),
         )

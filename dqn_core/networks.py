@@ -89,7 +89,9 @@ class Mlp(QNetwork):
                     self._biases[index].grad = gradient.sum(0)
                     if index:
                         # A rectifier passes the gradient where its output is positive.
-                        gradient = (gradient @ self._weights[index]).mul_(inputs[index] > 0)
+                        gradient = torch.ops.aten.threshold_backward(
+                            gradient @ self._weights[index], inputs[index], 0
+                        )
 
         return q, pullback
 

@@ -56,6 +56,17 @@ class Batch:
         """The observation one step later, of the same shape; shares memory with `obs`."""
         return self.window[:, 1] if self.window.ndim == 3 else self.window[:, 1:]
 
+    def rows(self, start: int, stop: int) -> Batch:
+        """The transitions from `start` to before `stop`; shares memory."""
+        chosen = slice(start, stop)
+        return Batch(
+            self.window[chosen],
+            self.action[chosen],
+            self.reward[chosen],
+            self.terminated[chosen],
+            self.slots[chosen],
+        )
+
 
 class Replay:
     """The ring.

@@ -76,16 +76,16 @@ class TargetAveragedOverBatch(Agent):
 class FirstActionTrained(Agent):
     """BUF-03: the actions of a batch are lost, so the first Q-value is always the one trained."""
 
-    def update(self, batch: Batch) -> tuple[Tensor, Tensor]:  # noqa: D102
-        return super().update(replace(batch, action=torch.zeros_like(batch.action)))
+    def update(self, batch: Batch, target: Tensor) -> Tensor:  # noqa: D102
+        return super().update(replace(batch, action=torch.zeros_like(batch.action)), target)
 
 
 class ObservationOverwritten(Agent):
     """Memory aliasing: by the time it is learned from, `obs` holds the next observation."""
 
-    def update(self, batch: Batch) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def update(self, batch: Batch, target: Tensor) -> Tensor:  # noqa: D102
         newest = batch.window[:, -1:].expand_as(batch.window).contiguous()
-        return super().update(replace(batch, window=newest))
+        return super().update(replace(batch, window=newest), target)
 
 
 class StackCrossesEpisodes(Replay):

@@ -46,7 +46,7 @@ def trace_updates(subject: Subject, seed: int, updates: int) -> UpdateTrace:
     trace = UpdateTrace([_copy(online)], [_copy(target)], [], [], online, target)
     for _ in range(updates):
         trace.learning_rates.append(trainer.agent.learning_rate)
-        trainer.agent.update(trainer.replay.sample(sampling, BATCH))
+        trainer.agent.learn(trainer.replay.sample(sampling, BATCH), 1)
         trace.online.append(_copy(online))
         trace.target.append(_copy(target))
         trace.gradients.append([_gradient(parameter) for parameter in online])

@@ -26,13 +26,16 @@ def envs(recipe: str = "pong", num_envs: int = 1, seed: int = 0, **changes: obje
     return AtariEnvs(section(recipe, **changes), num_envs, Stream(seed, "env"))
 
 
+def forced_or(environment, action: int) -> np.ndarray:
+    forced = environment.forced_action()
+    return np.full(environment.num_envs, action) if forced is None else forced
+
+
 def play(environment, action: int, steps: int):
     """Repeats an action, starting new episodes as they end; the ticks."""
     ticks = []
     for _ in range(steps):
-        forced = environment.forced_action()
-        chosen = np.where(forced >= 0, forced, action)
-        ticks.append(environment.step(chosen))
+        ticks.append(environment.step(forced_or(environment, action)))
         ended = ticks[-1].terminated | ticks[-1].truncated
         if ended.any():
             environment.begin(ended)
@@ -73,12 +76,15 @@ def test_frames_are_single_grey_and_of_the_declared_shape():
     assert np.unique(frames).size > 2
 
 
-def test_cropping_removes_the_score_and_pooling_keeps_the_brightest_pixel():
-    whole = envs("pong-short", crop_rows=[0, 210], max_pool=1)
+def test_cropping_pooling_and_the_black_level_by_hand():
+    whole = envs("pong-short", crop_rows=[0, 210], max_pool=1, black_level=0)
     small = envs("pong-short")
-    by_hand = whole.reset()[:, 34:194].reshape(1, 40, 4, 40, 4).max(axis=(2, 4))
-    np.testing.assert_array_equal(small.reset(), by_hand)
-    assert small.row_shape == (40, 40)
+    brightest = whole.reset()[:, 34:194].reshape(1, 32, 5, 32, 5).max(axis=(2, 4)).astype(int)
+    expected = np.clip(brightest - 87, 0, 255)
+    shown = small.reset()
+    np.testing.assert_array_equal(shown, expected)
+    assert small.row_shape == (32, 32)
+    assert {0} < set(shown.ravel().tolist())
 
 
 def test_each_environment_has_its_own_seed_and_the_stream_decides():
@@ -153,7 +159,7 @@ def test_a_game_that_ends_is_reset_at_once_too():
     environment = envs("breakout", num_envs=1)
     environment.reset()
     for _ in range(2_000):
-        tick = environment.step(np.array([max(int(environment.forced_action()[0]), NOOP)]))
+        tick = environment.step(forced_or(environment, NOOP))
         if tick.reported.any():
             break
         if tick.terminated.any():
@@ -183,9 +189,8 @@ def test_fire_is_forced_after_a_lost_life_and_only_then():
     environment.reset()
     forced_after = []
     for _ in range(200):
-        forced = int(environment.forced_action()[0])
-        tick = environment.step(np.array([max(forced, NOOP)]))
-        forced_after.append((bool(tick.terminated[0]), int(environment.forced_action()[0])))
+        tick = environment.step(forced_or(environment, NOOP))
+        forced_after.append((bool(tick.terminated[0]), forced_or(environment, -1).tolist()[0]))
         if tick.terminated.any():
             environment.begin(tick.terminated)
             if tick.reported.any():
@@ -198,7 +203,7 @@ def test_fire_is_forced_after_a_lost_life_and_only_then():
 def test_a_rally_ends_an_episode_and_the_game_goes_on():
     environment = envs("pong-short")
     environment.reset()
-    ticks = play(environment, NOOP, 400)
+    ticks = play(environment, NOOP, 200)
     returns = [float(tick.reward[0]) for tick in ticks if tick.terminated[0]]
     assert len(returns) >= 3
     assert set(returns) == {-1.0}

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from dqn_core.acting import Actor
 from dqn_core.evaluation import evaluate
 from dqn_core.loop import BlockRecord, Trainer
-from tests.dqn_core.small import CPU, small, small_pong, trainer
+from dqn_core.streams import Stream
+from tests.dqn_core.small import small, small_pong, trainer
 
 
 def run(recipe, seed: int = 0) -> tuple[list[BlockRecord], Trainer]:
@@ -148,13 +150,20 @@ def test_evaluation_follows_its_stream_and_its_epsilon():
 
 
 @pytest.mark.atari
-def test_evaluation_counts_whole_games_where_a_life_is_an_episode():
+def test_a_reported_episode_is_a_whole_game_where_a_life_is_an_episode_for_the_learner():
     env = {"game": "breakout", "actions": "minimal", "episode": "life", "episode_limit_steps": 400}
-    recipe = small_pong(env=env, evaluation={"episodes": 8, "epsilon": 1.0, "rolling_episodes": 8})
-    # A random policy scores 1.2 points in a game of five lives; no life alone brings four.
-    returns = evaluate(Trainer(recipe, 0, CPU), 0)
-    assert returns.max() >= 4
-    assert returns.mean() >= 1
+    made = trainer(small_pong(env=env))
+    actor = Actor(made.make_envs(made.recipe, 1, Stream(0, "eval")), 2, Stream(0, "eval"))
+    lives, rewards, games = 0, 0.0, []
+    while len(games) < 3:
+        (tick,) = actor.play(made.agent, np.ones((1, 1)), cut=False)
+        lives += int(tick.terminated[0])
+        rewards += float(tick.reward[0])
+        for game in actor.take_finished():
+            assert (lives, game.total) == (5, rewards)
+            games.append(game.total)
+            lives, rewards = 0, 0.0
+    assert sum(games) > 0
 
 
 def test_block_records_carry_the_statistics_of_their_updates():

@@ -27,7 +27,7 @@ def textbook_recipe(**td: object) -> Recipe:
     values["exploration"] |= {"initial": 1.0, "final": 0.1, "decay_steps": 1_000}
     values["learning_rate"] |= {"schedule": "constant", "initial": 1e-3}
     values["network"]["hidden"] = [32, 32]
-    values["evaluation"]["rolling_episodes"] = 10
+    values["evaluation"] |= {"period_steps": 1_000, "rolling_episodes": 10}
     values["td"] |= {"gamma": GAMMA, "double": False, "loss": "huber"} | td
     return Recipe.model_validate(values)
 

@@ -1,4 +1,4 @@
-"""The decision rule: exact p-values, operating figures, and verdicts as functions of their inputs."""
+"""The decision rule: exact p-values, operating figures, verdicts as functions of their inputs."""
 
 from __future__ import annotations
 

@@ -170,7 +170,8 @@ def finished(folder: Path, **changes: object) -> Path:
     return folder
 
 
-def test_a_blessed_run_becomes_the_reference_of_its_recipe(tmp_path, references):
+@pytest.mark.usefixtures("references")
+def test_a_blessed_run_becomes_the_reference_of_its_recipe(tmp_path):
     bless(finished(tmp_path / "run"), "first ones made here", "2026-01-02")
     info, table = load_reference("cartpole", load_recipe("cartpole").digest())
     assert info.reason == "first ones made here"
@@ -179,7 +180,8 @@ def test_a_blessed_run_becomes_the_reference_of_its_recipe(tmp_path, references)
     assert areas(table, "reference").tolist() == areas(evidence(108).curves, "candidate").tolist()
 
 
-def test_references_of_other_recipes_altered_or_missing_are_refused(tmp_path, references):
+@pytest.mark.usefixtures("references")
+def test_references_of_other_recipes_altered_or_missing_are_refused(tmp_path):
     digest = load_recipe("cartpole").digest()
     with pytest.raises(ReferenceError, match="there is no reference for the recipe cartpole"):
         load_reference("cartpole", digest)
@@ -221,7 +223,8 @@ def test_degenerate_runs_are_never_blessed(tmp_path, references, reason, changes
     assert not references.exists()
 
 
-def test_nothing_is_blessed_in_ci(tmp_path, references, monkeypatch):
+@pytest.mark.usefixtures("references")
+def test_nothing_is_blessed_in_ci(tmp_path, monkeypatch):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(BlessingError, match="never in CI"):
         bless(finished(tmp_path / "run"), "a good reason", "2026-01-02")
