@@ -24,14 +24,16 @@ from probes.subject import Subject
 class NoTerminalMask(Agent):
     """LOS-12: the end of an episode is not used; its last observation is bootstrapped from."""
 
-    def td_target(self, batch: Batch) -> Tensor:  # noqa: D102
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, with no row marked as ended."""
         return super().td_target(replace(batch, terminated=torch.zeros_like(batch.terminated)))
 
 
 class TargetNeverSynced(Agent):
     """TGT-04: the target network stays as it was initialised."""
 
-    def sync(self) -> None:  # noqa: D102
+    def sync(self) -> None:
+        """Does nothing."""
         return
 
 
@@ -46,7 +48,8 @@ class TargetAliased(Agent):
 class OptimizerRecreated(Agent):
     """OPT-06: the optimizer is made anew at every update, so Adam's moments are lost."""
 
-    def apply_gradients(self) -> None:  # noqa: D102
+    def apply_gradients(self) -> None:
+        """As the agent's, with an empty memory."""
         self.optimizer.state.clear()
         super().apply_gradients()
 
@@ -68,7 +71,8 @@ class DiscountTwice(Agent):
 class TargetAveragedOverBatch(Agent):
     """LOS-04: a broadcast of [B, 1] against [B] regresses every row on the mean of all targets."""
 
-    def td_target(self, batch: Batch) -> Tensor:  # noqa: D102
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, then averaged."""
         target = super().td_target(batch)
         return target.mean().expand_as(target)
 
@@ -76,14 +80,16 @@ class TargetAveragedOverBatch(Agent):
 class FirstActionTrained(Agent):
     """BUF-03: the actions of a batch are lost, so the first Q-value is always the one trained."""
 
-    def update(self, batch: Batch, target: Tensor) -> Tensor:  # noqa: D102
+    def update(self, batch: Batch, target: Tensor) -> Tensor:
+        """As the agent's, with action 0 in every row."""
         return super().update(replace(batch, action=torch.zeros_like(batch.action)), target)
 
 
 class ObservationOverwritten(Agent):
     """Memory aliasing: by the time it is learned from, `obs` holds the next observation."""
 
-    def update(self, batch: Batch, target: Tensor) -> Tensor:  # noqa: D102
+    def update(self, batch: Batch, target: Tensor) -> Tensor:
+        """As the agent's, on the next observation."""
         newest = batch.window[:, -1:].expand_as(batch.window).contiguous()
         return super().update(replace(batch, window=newest), target)
 
@@ -91,7 +97,8 @@ class ObservationOverwritten(Agent):
 class StackCrossesEpisodes(Replay):
     """BUF-15: stacks ignore where episodes start, and hold frames of two of them."""
 
-    def start(self, envs: Any, obs: Any) -> None:  # noqa: D102
+    def start(self, envs: Any, obs: Any) -> None:
+        """As the memory's, with a stack that reaches back."""
         super().start(envs, obs)
         slot = self._base[envs] + (self._num_rows[envs] - 1) % self.rows
         self._history[slot] = np.minimum(self.frame_stack - 1, self._num_rows[envs] - 1)
@@ -109,7 +116,8 @@ class SamplesAcrossWriteHead(Replay):
 class NewestNeverSampled(Replay):
     """The slice that is sampled from ends one short of the newest transition."""
 
-    def sample(self, stream: Stream, batch_size: int) -> Batch:  # noqa: D102
+    def sample(self, stream: Stream, batch_size: int) -> Batch:
+        """As the memory's, from all but the newest transition."""
         if len(self) == 1:
             return super().sample(stream, batch_size)
         self._end -= 1
@@ -124,7 +132,8 @@ class RewardOfPreviousStep(Replay):
 
     _previous: Any = 0.0
 
-    def append(self, action: Any, reward: Any, *rest: Any) -> None:  # noqa: D102
+    def append(self, action: Any, reward: Any, *rest: Any) -> None:
+        """As the memory's, with the reward of the call before."""
         super().append(action, np.broadcast_to(self._previous, np.shape(reward)), *rest)
         self._previous = np.copy(reward)
 

@@ -68,6 +68,7 @@ def verdict(criterion: Criterion, seed_result: SeedResult) -> Verdict:
         error="RuntimeError: boom",
     )
     return Verdict(
+        schema_version=1,
         verdict="FAIL",
         sentence="Worse by 2 reference SDs.",
         game="pong",

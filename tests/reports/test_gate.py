@@ -63,7 +63,7 @@ def test_page_of_a_failed_comparison_is_still_built(folder, capsys):
     assert (folder / PAGE_FILE).is_file()
 
 
-@pytest.mark.parametrize("args", [[], ["gate"], ["draw", "x"], ["gate", "x", "--loud"]])
+@pytest.mark.parametrize("args", [[], ["gate", "x", "y"], ["draw", "x"], ["gate", "x", "--loud"]])
 def test_wrong_usage_is_told_apart_from_an_interrupt(args):
     assert main(args) == 4
 
