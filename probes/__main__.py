@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Annotated
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from probes.faults import FAULTS, UnknownFaultError, subject_with
 from probes.ladder import CHECKS, climb
+from reports.command_line import with_environment
 from reports.schema import ExitCode, Finding, FindingStatus
 
 HEARTBEAT_S = 5.0
@@ -67,11 +67,7 @@ def _table(findings: list[Finding]) -> Table:
 
 def main() -> int:
     """Runs the command line; returns the exit code. Flags fall back to HARNESS_* variables."""
-    arguments = sys.argv[1:]
-    for flag in ("seed", "fault"):
-        value = os.environ.get(f"HARNESS_{flag.upper()}")
-        if value and not any(a == f"--{flag}" or a.startswith(f"--{flag}=") for a in arguments):
-            arguments += [f"--{flag}={value}"]
+    arguments = with_environment(sys.argv[1:], ("seed", "fault"))
     try:
         return tyro.cli(probes, args=arguments, prog="python -m probes")
     except KeyboardInterrupt:

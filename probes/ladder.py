@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
-from dqn_core.device import prepare_device
+from dqn_core.device import available_cores, prepare_device
 from probes.checks import optimizer, replay, target_network, worlds
 from probes.checks.check import Check
 from probes.faults import subject_with
@@ -53,9 +52,8 @@ def run_check(code: str, fault: str, seed: int) -> Finding:
 
 def climb(fault: str, seed: int) -> Iterator[Finding]:
     """Runs all checks in worker processes, one for each core, and yields findings in order."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=cores, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(max_workers=available_cores(), mp_context=spawn) as pool:
         # The long ones are submitted first, so that no core ends the run alone with one of them.
         futures = {
             check.code: pool.submit(run_check, check.code, fault, seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from regression.games import Job, resolve_job
 from regression.judge import Evidence, judge
 from regression.references import BlessingError, ReferenceError, bless, load_reference
 from regression.runner import Runner
+from reports.command_line import with_environment
 from reports.files import write_text_atomically
 from reports.gate import exit_code
 from reports.load import ArtifactError
@@ -164,15 +164,11 @@ def _show(console: Console, verdict: Verdict, page: Path) -> None:
 
 def main() -> int:
     """Runs the command line; returns the exit code. Flags fall back to HARNESS_* variables."""
-    arguments = sys.argv[1:]
     flags = {
         "run": ("game", "recipe", "seeds", "device", "fault"),
         "bless": ("run", "reason"),
-    }.get(arguments[0] if arguments else "", ())
-    for flag in flags:
-        value = os.environ.get(f"HARNESS_{flag.upper()}")
-        if value and not any(a == f"--{flag}" or a.startswith(f"--{flag}=") for a in arguments):
-            arguments += [f"--{flag}={value}"]
+    }
+    arguments = with_environment(sys.argv[1:], flags.get("".join(sys.argv[1:2]), ()))
     try:
         code: ExitCode = tyro.extras.subcommand_cli_from_dict(
             {"run": run, "bless": bless_run}, args=arguments, prog="python -m regression"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from dqn_core.device import available_cores
 from dqn_core.progress import Progress
 from regression.curves import summarise
 from regression.games import Job
@@ -62,10 +63,7 @@ class Runner:
 
     def workers(self) -> int:
         """Processes at a time: one a core, or one in all on a GPU."""
-        if self._job.device != "cpu":
-            return 1
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return min(cores or 1, len(self._job.seeds))
+        return min(available_cores(), len(self._job.seeds)) if self._job.device == "cpu" else 1
 
     def _end_all(self) -> None:
         for process in list(self._running):

@@ -21,6 +21,7 @@ RINGS: Final = tuple(
     product((7, 16), (1, 2, 4), ((1,), (2, 3), (5,), (50,)))  # shorter, equal to, longer than it
 )
 STEPS: Final = 40  # each ring wraps at least twice
+EVERYWHERE: Final = "so at every fill level and wrap position"
 
 
 @dataclass(frozen=True)
@@ -87,27 +88,23 @@ def transitions_are_whole(subject: Subject, seed: int) -> Outcome:
             stamp = moment.stamps[step]
             frames = _frames(stamp, batch.window.shape[1])
             ended = step + 1 < len(moment.stamps) and moment.stamps[step + 1].age == 0
-            expected = (frames, step % 4, ended and stamp.episode % 2 == 0)
+            due = (frames, step % 4, ended and stamp.episode % 2 == 0)
             actual = (
                 batch.window[index].reshape(-1, 2).tolist(),
                 int(batch.action[index]),
                 # The end of the newest transition is not known to the stamps.
-                bool(batch.terminated[index]) if step + 1 < len(moment.stamps) else expected[2],
+                bool(batch.terminated[index]) if step + 1 < len(moment.stamps) else due[2],
             )
             compared += len(frames) + 2
-            if actual != expected:
+            if actual != due:
                 return Outcome(
                     holds=False,
-                    expected=f"(episode, age) of frames, action, end: {expected}",
+                    expected=f"(episode, age) of frames, action, end: {due}",
                     actual=f"{actual}; {moment.where}, transition {step}",
                     compared=compared,
                 )
-    return Outcome(
-        holds=True,
-        expected="frames of one episode in order, then its next; own action and end",
-        actual="so at every fill level and wrap position",
-        compared=compared,
-    )
+    expected = "frames of one episode in order, then its next; own action and end"
+    return Outcome(True, expected, EVERYWHERE, compared)  # noqa: FBT003  # holds
 
 
 def exactly_the_whole_ones_are_sampled(subject: Subject, seed: int) -> Outcome:
@@ -127,12 +124,8 @@ def exactly_the_whole_ones_are_sampled(subject: Subject, seed: int) -> Outcome:
                 actual=f"steps {drawn}; {moment.where}",
                 compared=compared,
             )
-    return Outcome(
-        holds=True,
-        expected="the newest transition at once, the torn ones never",
-        actual="so at every fill level and wrap position",
-        compared=compared,
-    )
+    expected = "the newest transition at once, the torn ones never"
+    return Outcome(True, expected, EVERYWHERE, compared)  # noqa: FBT003  # holds
 
 
 def _frames(stamp: Stamp, length: int) -> list[list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +52,14 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def toml(recipe: Recipe, path: Path) -> Path:
+    """A recipe as a file."""
+    values = recipe.model_dump()
+    lines = [f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict)]
+    for section, content in values.items():
+        if isinstance(content, dict):
+            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in content.items())]
+    path.write_text("\n".join(lines))
+    return path

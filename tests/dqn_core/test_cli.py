@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from itertools import pairwise
@@ -14,23 +13,11 @@ import torch
 
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.progress import Progress
-from dqn_core.recipe import Recipe
 from dqn_core.train import TrainingRun
 from dqn_core.video import Player, VideoError, require_video, write_video
-from tests.dqn_core.small import small, small_pong, trainer
+from tests.dqn_core.small import small, small_pong, toml, trainer
 
 ROOT = Path(__file__).parents[2]
-
-
-def toml(recipe: Recipe, path: Path) -> Path:
-    """A recipe as a file."""
-    values = recipe.model_dump()
-    lines = [f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict)]
-    for section, content in values.items():
-        if isinstance(content, dict):
-            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in content.items())]
-    path.write_text("\n".join(lines))
-    return path
 
 
 def dqn_core(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

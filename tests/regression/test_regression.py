@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 import regression.references as store
-from dqn_core.recipe import Recipe
 from dqn_core.recipe_file import RecipeError, load_recipe
 from regression.curves import areas, final_tenths
 from regression.fingerprint import fingerprint, source_digest
@@ -22,6 +21,7 @@ from regression.references import BlessingError, ReferenceError, bless, load_ref
 from reports.files import write_text_atomically
 from reports.load import read_curves, read_verdict
 from reports.schema import CURVE_COLUMNS, CURVES_FILE, VERDICT_FILE, SeedResult, VerdictName
+from tests.dqn_core.small import small, toml
 
 ROOT = Path(__file__).parents[2]
 STEPS = range(100, 1_100, 100)
@@ -239,23 +239,12 @@ def test_a_fingerprint_names_what_results_depend_on_and_no_one():
     assert str(Path.home()) not in text
 
 
-def tiny_recipe(folder: Path, **loop: int) -> Path:
+def tiny_recipe(folder: Path) -> Path:
     """CartPole for 400 steps, as a file."""
-    values = load_recipe("cartpole").model_dump()
-    values["loop"] |= {
-        "total_steps": 400, "segment_steps": 200, "window_steps": 40, "block_steps": 8
-    } | loop  # fmt: skip
-    values["replay"] |= {"capacity_rows": 600, "warmup_steps": 64, "batch_size": 16}
-    values["evaluation"] |= {"period_steps": 200, "episodes": 1, "rolling_episodes": 2}
-    values["name"] = "tiny"
-    Recipe.model_validate(values)
-    lines = [f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict)]
-    for section, content in values.items():
-        if isinstance(content, dict):
-            lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in content.items())]
-    path = folder / "tiny.toml"
-    path.write_text("\n".join(lines))
-    return path
+    loop = {"total_steps": 400}
+    evaluation = {"episodes": 1, "rolling_episodes": 2}
+    recipe = small(loop=loop, evaluation=evaluation).model_copy(update={"name": "tiny"})
+    return toml(recipe, folder / "tiny.toml")
 
 
 def command(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,16 @@
+"""A compact, seeded, bitwise repeatable DQN: recipe + seed -> loop -> records."""
+
+from dqn_core.loop import BlockRecord, Trainer
+from dqn_core.recipe import Recipe
+from dqn_core.recipe_file import load_recipe, recipe_names
+from dqn_core.train import TrainingRun, Window
+
+__all__ = [
+    "BlockRecord",
+    "Recipe",
+    "Trainer",
+    "TrainingRun",
+    "Window",
+    "load_recipe",
+    "recipe_names",
+]
