@@ -55,7 +55,9 @@ class Agent:
         initialise(self.online_net, recipe.network.init, stream)
         self.online_net.to(device)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
-        self.optimizer = make_optimizer(recipe, self.online_net.parameters())
+        # Listed once: walking the modules takes longer than a norm over what they hold.
+        self.parameters = list(self.online_net.parameters())
+        self.optimizer = make_optimizer(recipe, self.parameters)
         self.scheduler = make_scheduler(recipe, self.optimizer)
 
     def q_values(self, obs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -127,7 +129,7 @@ class Agent:
     def apply_gradients(self) -> None:
         """One step of the optimizer and of the learning-rate schedule."""
         if self.recipe.gradient_clip_value != "none":
-            clip_grad_value_(self.online_net.parameters(), self.recipe.gradient_clip_value)
+            clip_grad_value_(self.parameters, self.recipe.gradient_clip_value)
         self.optimizer.step()
         if self.scheduler is not None and self.updates < decay_updates(self.recipe):
             self.scheduler.step()
@@ -135,14 +137,12 @@ class Agent:
     def sync(self) -> None:
         """Copies the online network into the target network."""
         with torch.no_grad():
-            for lagged, trained in zip(
-                self.target_net.parameters(), self.online_net.parameters(), strict=True
-            ):
+            for lagged, trained in zip(self.target_net.parameters(), self.parameters, strict=True):
                 lagged.copy_(trained)
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the last gradient over all parameters."""
-        gradients = [p.grad for p in self.online_net.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
         return float(torch.nn.utils.get_total_norm(gradients))
 
     @property
@@ -152,7 +152,7 @@ class Agent:
 
     def weights_digest(self) -> str:
         """Eight hexadecimal digits that change when any bit of the online weights does."""
-        return tensors_digest(self.online_net.parameters())
+        return tensors_digest(self.parameters)
 
 
 def tensors_digest(tensors: Iterable[Tensor]) -> str:
