@@ -56,15 +56,14 @@ clean: ## remove all that make can make again; runs/ stays
 
 #:
 #: Variables
-GAME    ?= ## game to train on: cartpole, pong, ...
-RECIPE  ?= ## recipe to train, where a game has more than one
-SEEDS   ?= ## seeds of a regression
-SEED    ?= ## seed of a single run
-DEVICE  ?= ## cpu or cuda
-FAULT   ?= ## fault to plant in the bundled agent
+GAME    ?= ## game to regress: cartpole or pong
+RECIPE  ?= ## another recipe than the game's own: a name, or a path ending in .toml
+SEEDS   ?= ## fresh seeds of a regression: how many (5), a range (1000-1004), a list (3,4,7)
+SEED    ?= ## seed of the probes
+DEVICE  ?= ## cpu, cuda or cuda:<index>; cuda where there is one, if not given
+FAULT   ?= ## fault to plant in the agent; python -m probes --list-faults names them
 REASON  ?= ## why a new reference is right, in a sentence
-AGENT   ?= ## implementation under test, as module:factory
-RUN     ?= ## folder of the run to judge, show or bless
+RUN     ?= ## folder of the run to judge, show or bless; runs/latest, if not given
 PYTHON  ?= python3 ## interpreter that .venv is made with
 #:
 #: Exit codes of the programs: 0 pass or watch, 1 fail, 2 interrupted, 3 infrastructure, 4 usage,
@@ -86,7 +85,7 @@ FIT = import importlib.util, sys; \
 
 # Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
 # the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
-TO_PROGRAMS := GAME RECIPE SEEDS SEED DEVICE FAULT REASON AGENT RUN
+TO_PROGRAMS := GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN
 $(foreach v,$(TO_PROGRAMS),$(eval override $v := $$(value $v)))
 $(foreach v,$(TO_PROGRAMS),$(eval $(if $($v),export HARNESS_$v := $$($v),unexport HARNESS_$v)))
 

@@ -115,12 +115,12 @@ class Trainer:
         self.seed = seed
         self.make_envs = make_envs
         self.step = 0
-        envs = make_envs(recipe, recipe.loop.num_envs, Stream(seed, "env"))
+        envs = make_envs(recipe, 1, Stream(seed, "env"))  # asked for its shapes alone
         obs_shape = FrameStack(envs, recipe.frame_stack).obs.shape[1:]
         self.agent = agent(recipe, obs_shape, envs.num_actions, Stream(seed, "init"), device)
         self.replay = replay(
             recipe.replay.capacity_rows,
-            envs.num_envs,
+            recipe.loop.num_envs,
             envs.row_shape,
             envs.dtype,
             recipe.frame_stack,

@@ -148,7 +148,7 @@ def test_empty_values_do_not_reach_the_program(ready: Project) -> None:
 
 
 def test_variables_are_those_that_the_programs_know() -> None:
-    assert " ".join(VARIABLES) == "GAME RECIPE SEEDS SEED DEVICE FAULT REASON AGENT RUN"
+    assert " ".join(VARIABLES) == "GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN"
 
 
 @pytest.mark.parametrize(
