@@ -11,9 +11,10 @@ from dqn_core.streams import Stream
 
 
 def evaluate(trainer: Trainer, index: int) -> npt.NDArray[np.float64]:
-    """Plays one episode in each of `evaluation.episodes` environments made for the purpose.
+    """Plays `evaluation.episodes` episodes in environments made for the purpose.
 
-    One episode each, rather than the first so many to end: those would be the short ones.
+    Each environment plays its share, rather than all together the first so many to end: those would
+    be the short ones.
 
     Args:
         trainer: only its agent's Q-values are asked for.
@@ -21,21 +22,21 @@ def evaluate(trainer: Trainer, index: int) -> npt.NDArray[np.float64]:
 
     Returns:
         [episodes] float64, undiscounted sums of raw rewards (whole games, where a life is an
-        episode for the learner).
+        episode for the learner), those of the first environment first.
 
     References:
         Mnih et al. 2015, Methods, "Evaluation procedure" (epsilon 0.05, random no-op starts).
     """
     recipe, section = trainer.recipe, trainer.recipe.evaluation
     stream = Stream(trainer.seed, "eval", index)
-    envs = trainer.make_envs(recipe, section.episodes, stream)
+    envs = trainer.make_envs(recipe, section.num_envs, stream)
     actor = Actor(envs, recipe.frame_stack, stream)
-    epsilon = np.full((1, section.episodes), section.epsilon)
-    returns = np.full(section.episodes, np.nan)
-    while np.isnan(returns).any():
+    epsilon = np.full((1, section.num_envs), section.epsilon)
+    share = section.episodes // section.num_envs
+    returns: list[list[float]] = [[] for _ in range(section.num_envs)]
+    while any(len(played) < share for played in returns):
         actor.play(trainer.agent, epsilon, cut=False)
         for episode in actor.take_finished():
-            if np.isnan(returns[episode.env]):
-                returns[episode.env] = episode.total
+            returns[episode.env].append(episode.total)
     envs.close()
-    return returns
+    return np.array([played[:share] for played in returns]).ravel()

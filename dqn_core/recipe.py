@@ -123,7 +123,8 @@ class Evaluation(Section):
     """Episodes played aside, in own environments from an own stream."""
 
     period_steps: PositiveInt
-    episodes: PositiveInt  # per evaluation, in lockstep
+    episodes: PositiveInt  # per evaluation
+    num_envs: PositiveInt  # in lockstep; each plays an equal share of the episodes
     epsilon: Probability
     rolling_episodes: PositiveInt  # the evaluation return is the mean of the last so many
 
@@ -156,6 +157,8 @@ class Recipe(Section):
             ("loop.total_steps", loop.total_steps, "loop.segment_steps", loop.segment_steps),
             ("evaluation.period_steps", self.evaluation.period_steps, "loop.block_steps",
              loop.block_steps),
+            ("evaluation.episodes", self.evaluation.episodes, "evaluation.num_envs",
+             self.evaluation.num_envs),
         ]  # fmt: skip
         problems = [
             f"{name}: expected a multiple of {of} = {divisor}, got {value}"

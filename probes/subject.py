@@ -108,6 +108,7 @@ def world_recipe(network: Network) -> Recipe:
         "evaluation": {
             "period_steps": total,
             "episodes": 1,
+            "num_envs": 1,
             "epsilon": 0.0,
             "rolling_episodes": 1,
         },

@@ -25,7 +25,7 @@ def small(name: str = "cartpole", **sections: dict[str, Any]) -> Recipe:
         },
         "replay": {"capacity_rows": 600, "warmup_steps": 64, "batch_size": 16},
         "exploration": {"decay_steps": 400},
-        "evaluation": {"period_steps": 200, "episodes": 2, "rolling_episodes": 4},
+        "evaluation": {"period_steps": 200, "episodes": 2, "num_envs": 2, "rolling_episodes": 4},
     }  # fmt: skip
     for section, change in (*changes.items(), *sections.items()):
         values[section] |= change

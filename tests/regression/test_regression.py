@@ -242,7 +242,7 @@ def test_a_fingerprint_names_what_results_depend_on_and_no_one():
 def tiny_recipe(folder: Path) -> Path:
     """CartPole for 400 steps, as a file."""
     loop = {"total_steps": 400}
-    evaluation = {"episodes": 1, "rolling_episodes": 2}
+    evaluation = {"episodes": 1, "num_envs": 1, "rolling_episodes": 2}
     recipe = small(loop=loop, evaluation=evaluation).model_copy(update={"name": "tiny"})
     return toml(recipe, folder / "tiny.toml")
 
