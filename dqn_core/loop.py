@@ -139,8 +139,18 @@ class Trainer:
             yield from self.segment()
 
     def segment(self) -> Iterator[BlockRecord]:
-        """Advances the run to the next segment boundary."""
+        """Advances the run to the next segment boundary.
+
+        Raises:
+            RuntimeError: if an earlier segment was left half-way; what it had in its environments
+                is lost, so there is nothing to go on from but the last checkpoint.
+        """
         loop = self.recipe.loop
+        if self.step % loop.segment_steps:
+            raise RuntimeError(
+                f"this run was left at step {self.step}, inside a segment of "
+                f"{loop.segment_steps} steps; make a new one and load its last checkpoint"
+            )
         index = self.step // loop.segment_steps
         envs = self.make_envs(self.recipe, loop.num_envs, Stream(self.seed, "env", index))
         actor = Actor(envs, self.recipe.frame_stack, Stream(self.seed, "explore", index))

@@ -126,6 +126,13 @@ def test_overlap_samples_nothing_of_its_own_block():
             assert block.replay_slots.max() <= newest + 1, before
 
 
+def test_a_run_left_half_way_cannot_go_on_as_if_nothing_were_missing():
+    made = trainer(small())
+    next(made.blocks())
+    with pytest.raises(RuntimeError, match="left at step 8, inside a segment of 200 steps"):
+        next(made.blocks())
+
+
 def test_evaluation_leaves_no_trace_on_training():
     plain, _ = run(small())
     made = trainer(small())
