@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 
 # Exclusive bound of the integers that seed environments.
 MAX_ENV_SEED: Final = 2**31 - 1
+# Replay keeps an action in a byte; a larger one would wrap without a word.
+MAX_ACTIONS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.envs import MAX_ENV_SEED, Array, Tick
+from dqn_core.envs import MAX_ACTIONS, MAX_ENV_SEED, Array, Tick
 from dqn_core.streams import Stream
 
 
@@ -22,7 +22,7 @@ class GymnasiumEnvs:
         stream: the `env` (or `eval`) stream; one integer is drawn from it to seed each environment.
 
     Raises:
-        ValueError: if the observations are of neither kind, or the actions not discrete.
+        ValueError: if the observations are of neither kind, the actions not discrete or too many.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class GymnasiumEnvs:
             raise ValueError(f"env: expected discrete actions from 0, got {actions}")
         if not isinstance(observed, gymnasium.spaces.Box):
             raise ValueError(f"env: expected a Box of observations, got {observed}")
+        if actions.n > MAX_ACTIONS:
+            raise ValueError(f"env: expected at most {MAX_ACTIONS} actions, got {actions.n}")
         self.num_actions = int(actions.n)
         self.row_shape: tuple[int, ...] = observed.shape
         self.dtype: np.dtype[Any] = np.dtype(np.uint8 if len(self.row_shape) == 2 else np.float32)

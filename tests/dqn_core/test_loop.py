@@ -88,42 +88,42 @@ def test_episodes_cut_by_a_segment_are_not_counted_as_finished():
     assert all((block.episode_return == block.episode_length).all() for block in blocks)
 
 
-def test_acting_weights_are_frozen_within_a_block():
-    """The block of the first update acts as if there were none; those after it do not."""
-    greedy = {"exploration": {"initial": 0.0, "final": 0.0}}
-    learning, _ = run(small(**greedy))
-    idle, _ = run(small(**greedy, replay={"warmup_steps": 10_000, "capacity_rows": 20_000}))
-    first = next(index for index, block in enumerate(learning) if block.updates)
-    assert [b.action.tolist() for b in learning[: first + 1]] == [
-        b.action.tolist() for b in idle[: first + 1]
-    ]
-    # The idle run explores for ever; its actions are the same uniform draws up to the warm-up.
-    assert any(
-        (a.action != b.action).any()
-        for a, b in zip(learning[first + 1 :], idle[first + 1 :], strict=True)
-    )
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_block_is_acted_with_the_weights_of_its_start(overlap):
+    made = trainer(small(loop={"overlap": overlap}))
+    used, blocks_after_learning = [], 0
+    original = made.agent.q_values
+
+    def recording_q_values(obs):
+        used.append(made.agent.weights_digest())
+        return original(obs)
+
+    made.agent.q_values = recording_q_values
+    at_start = made.agent.weights_digest()
+    for block in made.segment():
+        assert set(used) <= {at_start}
+        blocks_after_learning += bool(used and block.updates)
+        used.clear()
+        at_start = made.agent.weights_digest()
+    assert blocks_after_learning > 5
 
 
-def test_overlap_learns_from_the_replay_as_it_stood_at_the_start_of_the_block():
-    plain, _ = run(small(loop={"overlap": False}))
-    overlapped, made = run(small(loop={"overlap": True}))
-    first_plain = next(b.step for b in plain if b.updates)
-    first_overlapped = next(b.step for b in overlapped if b.updates)
+@pytest.mark.parametrize(("overlap", "unseen"), [(False, 0), (True, 8)])
+def test_a_block_is_learned_from_the_replay_as_overlap_says(overlap, unseen):
+    """With overlap, the memory as it stood at the start of the block: eight transitions fewer."""
+    made = trainer(small(loop={"overlap": overlap}))
+    known = []
+    original = made.replay.sample
+
+    def recording_sample(stream, batch_size):
+        known.append(len(made.replay))
+        return original(stream, batch_size)
+
+    made.replay.sample = recording_sample
+    steps = [block.step for block in made.segment() if len(block.loss)]
     # The memory is warm at step 64: seen at the end of that block, or at the start of the next.
-    assert (first_plain, first_overlapped) == (64, 72)
-    first = next(b for b in overlapped if b.updates)
-    # Nothing of the block itself is sampled: its 8 transitions are rows after the 64 before it.
-    assert first.replay_slots.max() < 64 + 8
-    assert made.agent.updates == plain[-1].updates - 4
-
-
-def test_overlap_samples_nothing_of_its_own_block():
-    made = trainer(small(loop={"overlap": True}))
-    for before, block in zip([0, *range(8, 200, 8)], made.segment(), strict=False):
-        rewards_known = made.replay._num_rows[0]
-        if len(block.replay_slots):
-            newest = rewards_known - 1 - 8 - len(block.episode_return) * 1
-            assert block.replay_slots.max() <= newest + 1, before
+    assert steps[0] == 64 + unseen
+    assert known == [step - unseen for step in steps]
 
 
 def test_a_run_left_half_way_cannot_go_on_as_if_nothing_were_missing():
