@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,8 +40,7 @@ class FrameStack:
             self.obs[:, -1] = row
 
 
-@dataclass(frozen=True, slots=True)
-class Transitions:
+class Transitions(NamedTuple):
     """One tick of N environments, as the replay memory takes it.
 
     Attributes:
@@ -88,7 +86,8 @@ class Actor:
         self._stream = stream
         self._stack = FrameStack(envs, frame_stack)
         self._row = envs.reset()
-        self._starting = np.ones(envs.num_envs, np.bool_)
+        self._stack.start(np.arange(envs.num_envs), self._row)
+        self._starting = np.arange(envs.num_envs)  # where the next tick begins an episode
         self._return = np.zeros(envs.num_envs)
         self._length = np.zeros(envs.num_envs, np.int64)
 
@@ -106,50 +105,47 @@ class Actor:
             T ticks.
         """
         draws = self._stream.uniform(len(epsilon), 2, self.envs.num_envs)
+        explore: Array = draws[:, 0] < epsilon
+        random = (draws[:, 1] * self.envs.num_actions).astype(np.int64)
         last = len(epsilon) - 1
-        return [
-            self._tick(agent, draws[tick, 0] < epsilon[tick], draws[tick, 1], cut and tick == last)
-            for tick in range(len(epsilon))
-        ]
+        ticks = []
+        for tick in range(len(epsilon)):
+            action = random[tick]
+            if not explore[tick].all():
+                # numpy's argmax takes the first of equal values, on every device.
+                greedy = agent.q_values(self._stack.obs).argmax(axis=1)
+                action = np.where(explore[tick], action, greedy)
+            ticks.append(self._tick(action, cut=cut and tick == last))
+        return ticks
 
     def take_finished(self) -> list[Episode]:
         """The episodes that ended since this was last asked, in order."""
         finished, self._finished = self._finished, []
         return finished
 
-    def _tick(
-        self,
-        agent: Agent,
-        explore: npt.NDArray[np.bool_],
-        draw: Array,
-        cut: bool,  # noqa: FBT001
-    ) -> Transitions:
-        starting = np.flatnonzero(self._starting)
-        first_obs = self._row[starting]
-        if len(starting):
-            self._stack.start(starting, first_obs)
-        action = (draw * self.envs.num_actions).astype(np.int64)
-        if not explore.all():
-            # numpy's argmax takes the first of equal values, on every device.
-            action = np.where(explore, action, agent.q_values(self._stack.obs).argmax(axis=1))
+    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
+        starting, first_obs = self._starting, self._row[self._starting]
         forced = self.envs.forced_action()
         if forced is not None:
             action = np.where(forced >= 0, forced, action)
         tick = self.envs.step(action)
         truncated = ~tick.terminated if cut else tick.truncated
-        self._starting = tick.terminated | truncated
-        self._account(tick.reward, tick.reported)
+        self._return += tick.reward
+        self._length += 1
         self._row = tick.next_obs
-        if self._starting.any() and not cut:
-            self._row = self.envs.begin(self._starting)
+        self._starting = (tick.terminated | truncated).nonzero()[0]
+        if len(self._starting):
+            self._report(tick.reported)
+            if not cut:
+                self._row = self.envs.begin(tick.terminated | truncated)
         self._stack.push(self._row)
+        if len(self._starting):
+            self._stack.start(self._starting, self._row[self._starting])
         return Transitions(
             starting, first_obs, action, tick.reward, tick.terminated, truncated, tick.next_obs
         )
 
-    def _account(self, reward: npt.NDArray[np.float64], reported: npt.NDArray[np.bool_]) -> None:
-        self._return += reward
-        self._length += 1
+    def _report(self, reported: npt.NDArray[np.bool_]) -> None:
         for env in np.flatnonzero(reported):
             total, length = float(self._return[env]), int(self._length[env])
             self._finished.append(Episode(int(env), total, length))

@@ -50,14 +50,14 @@ class Agent:
     ) -> None:
         self.recipe = recipe
         self.device = device
+        self.num_actions = num_actions
         self.updates = 0
-        self.online_net = make_network(recipe.network, obs_shape, num_actions)
+        self.online_net = make_network(recipe.network, obs_shape, num_actions, device)
         initialise(self.online_net, recipe.network.init, stream)
-        self.online_net.to(device)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
         # Listed once: walking the modules takes longer than a norm over what they hold.
-        self.parameters = list(self.online_net.parameters())
-        self.optimizer = make_optimizer(recipe, self.parameters)
+        self._leaves = self.online_net.leaves
+        self.optimizer = make_optimizer(recipe, self._leaves)
         self.scheduler = make_scheduler(recipe, self.optimizer)
 
     def q_values(self, obs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -69,22 +69,22 @@ class Agent:
         Returns:
             [B, A] float32, on the host.
         """
-        with torch.inference_mode():
-            q: Tensor = self.online_net(torch.from_numpy(obs).to(self.device))
-            return q.cpu().numpy()
+        q = self.online_net.infer(torch.from_numpy(obs).to(self.device))
+        values: npt.NDArray[np.float32] = q.cpu().numpy()
+        return values
 
     def td_target(self, batch: Batch) -> Tensor:
         """Regression targets of the rows of one or more batches, [rows] float32."""
         section = self.recipe.td
         reward = td.clip_reward(batch.reward) if section.clip_reward else batch.reward
-        with torch.inference_mode():
-            target_q = self.target_net(batch.next_obs)
-            if section.double:
-                next_value = td.double_value(target_q, self.online_net(batch.next_obs))
-            else:
-                next_value = td.max_value(target_q)
-            return td.td_target(reward, batch.terminated, next_value, section.gamma)
+        target_q = self.target_net.infer(batch.next_obs)
+        if section.double:
+            next_value = td.double_value(target_q, self.online_net.infer(batch.next_obs))
+        else:
+            next_value = td.max_value(target_q)
+        return td.td_target(reward, batch.terminated, next_value, section.gamma)
 
+    @torch.no_grad()
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
         """Makes some updates, one after the other; syncs the target network when due.
 
@@ -100,36 +100,47 @@ class Agent:
             [U, B] float32.
         """
         size = len(batches.action) // updates
-        errors: list[Tensor] = []
+        obs = batches.obs.view(updates, size, *batches.obs.shape[1:]).unbind()
+        weight = td.loss_weight(batches.action, self.num_actions, size)
+        weights = weight.view(updates, size, self.num_actions).unbind()
         targets: list[Tensor] = []
+        predicted: list[Tensor] = []
         period = self.recipe.loop.sync_period_updates
         at_once = 1 if self.recipe.td.double else max(1, TARGET_ROWS // size)
-        first = 0
-        while first < updates:
+        while len(predicted) < updates:
+            first = len(predicted)
             last = min(first + min(at_once, period - self.updates % period), updates)
             chunk = batches.rows(first * size, last * size)
-            targets += self.td_target(chunk).view(-1, size)
-            for start in range(0, len(chunk.action), size):
-                target = targets[len(errors)]
-                errors.append(self.update(chunk.rows(start, start + size), target))
-            first = last
+            targets += self.td_target(chunk).view(last - first, size, 1).unbind()
+            for index in range(first, last):
+                predicted.append(self.update(obs[index], targets[index], weights[index]))
             if self.updates % period == 0:
                 self.sync()
-        return torch.stack(errors), torch.stack(targets) - torch.stack(errors)
+        target = torch.cat(targets).squeeze(1)
+        error = td.td_error(torch.cat(predicted), batches.action, target)
+        return error.view(updates, size), (target - error).view(updates, size)
 
-    def update(self, batch: Batch, target: Tensor) -> Tensor:
-        """One gradient step towards targets [B]; returns the TD errors before it, [B] float32."""
-        q, pullback = self.online_net.vjp(batch.obs)
-        error = td.td_error(q, batch.action, target)
-        pullback(td.loss_gradient(q, batch.action, error, self.recipe.td.loss))
+    def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """One gradient step.
+
+        Args:
+            obs: [B, *obs_shape].
+            target: [B, 1] float32, from `td_target`.
+            weight: [B, A] float32, from `td.loss_weight`.
+
+        Returns:
+            [B, A] float32, Q-values of the observations before the step.
+        """
+        q, pullback = self.online_net.vjp(obs)
+        pullback(td.loss_gradient(q, target, weight, self.recipe.td.loss))
         self.apply_gradients()
         self.updates += 1
-        return error
+        return q
 
     def apply_gradients(self) -> None:
         """One step of the optimizer and of the learning-rate schedule."""
         if self.recipe.gradient_clip_value != "none":
-            clip_grad_value_(self.parameters, self.recipe.gradient_clip_value)
+            clip_grad_value_(self._leaves, self.recipe.gradient_clip_value)
         self.optimizer.step()
         if self.scheduler is not None and self.updates < decay_updates(self.recipe):
             self.scheduler.step()
@@ -137,13 +148,13 @@ class Agent:
     def sync(self) -> None:
         """Copies the online network into the target network."""
         with torch.no_grad():
-            for lagged, trained in zip(self.target_net.parameters(), self.parameters, strict=True):
+            for lagged, trained in zip(self.target_net.leaves, self._leaves, strict=True):
                 lagged.copy_(trained)
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the last gradient over all parameters."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        return float(torch.nn.utils.get_total_norm(gradients))
+        norms = [torch.linalg.vector_norm(leaf.grad) for leaf in self._leaves]
+        return float(torch.linalg.vector_norm(torch.stack(norms)))
 
     @property
     def learning_rate(self) -> float:
@@ -152,7 +163,7 @@ class Agent:
 
     def weights_digest(self) -> str:
         """Eight hexadecimal digits that change when any bit of the online weights does."""
-        return tensors_digest(self.parameters)
+        return tensors_digest(self._leaves)
 
 
 def tensors_digest(tensors: Iterable[Tensor]) -> str:

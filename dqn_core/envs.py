@@ -8,8 +8,7 @@ bogus transitions from an autoreset, and no bootstrap from another episode's obs
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,7 @@ MAX_ENV_SEED: Final = 2**31 - 1
 MAX_ACTIONS: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """What one step of all N environments returned.
 
     Attributes:

@@ -59,11 +59,11 @@ class GymnasiumEnvs:
         reward = np.empty(self.num_envs)
         terminated = np.empty(self.num_envs, np.bool_)
         truncated = np.empty(self.num_envs, np.bool_)
-        for index, env in enumerate(self._envs):
-            result = env.step(int(action[index]))
-            self._obs[index], reward[index], terminated[index], truncated[index], _ = result
-        # The task's own end wins: a transition is not both.
-        truncated &= ~terminated
+        for index, choice in enumerate(action.tolist()):
+            self._obs[index], reward[index], ended, limit, _ = self._envs[index].step(choice)
+            terminated[index] = ended
+            # The task's own end wins: a transition is not both.
+            truncated[index] = limit and not ended
         return Tick(self._obs.copy(), reward, terminated, truncated, terminated | truncated)
 
     def begin(self, ended: npt.NDArray[np.bool_]) -> Array:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -156,9 +157,9 @@ class Trainer:
         actor = Actor(envs, self.recipe.frame_stack, Stream(self.seed, "explore", index))
         sampling = Stream(self.seed, "replay", index)
         num_blocks = loop.segment_steps // loop.block_steps
-        for block in range(num_blocks):
-            steps = np.arange(self.step, self.step + loop.block_steps).reshape(-1, loop.num_envs)
-            chance = epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
+        steps = np.arange(self.step, self.step + loop.segment_steps)
+        chances = epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
+        for block, chance in enumerate(chances.reshape(num_blocks, -1, loop.num_envs)):
             ticks = actor.play(self.agent, chance, cut=block == num_blocks - 1)
             if loop.overlap:
                 learned = self._learn(sampling, steps_in_replay=self.step)
@@ -171,12 +172,14 @@ class Trainer:
         envs.close()
 
     def _append(self, ticks: list[Transitions]) -> None:
-        for tick in ticks:
+        """Puts transitions into the replay memory, as many at once as episodes allow."""
+        starts = [index for index, tick in enumerate(ticks) if len(tick.starting)]
+        for first, last in pairwise(sorted({0, *starts, len(ticks)})):
+            tick = ticks[first]
             if len(tick.starting):
                 self.replay.start(tick.starting, tick.first_obs)
-            self.replay.append(
-                tick.action, tick.reward, tick.terminated, tick.truncated, tick.next_obs
-            )
+            columns = list(zip(*ticks[first:last], strict=True))[2:]
+            self.replay.append(*(np.array(column) for column in columns))
 
     def _learn(self, sampling: Stream, steps_in_replay: int) -> _Learned:
         warm = steps_in_replay >= self.recipe.replay.warmup_steps
@@ -205,10 +208,10 @@ class Trainer:
         return BlockRecord(
             step=self.step,
             updates=self.agent.updates,
-            action=np.stack([tick.action for tick in ticks]),
-            reward=np.stack([tick.reward for tick in ticks]),
-            terminated=np.stack([tick.terminated for tick in ticks]),
-            truncated=np.stack([tick.truncated for tick in ticks]),
+            action=np.array([tick.action for tick in ticks]),
+            reward=np.array([tick.reward for tick in ticks]),
+            terminated=np.array([tick.terminated for tick in ticks]),
+            truncated=np.array([tick.truncated for tick in ticks]),
             episode_return=np.array([episode.total for episode in episodes], np.float64),
             episode_length=np.array([episode.length for episode in episodes], np.int64),
             epsilon=chance,

@@ -19,6 +19,8 @@ from torch.nn.utils import skip_init
 from dqn_core.recipe import Network
 from dqn_core.streams import Stream
 
+threshold_backward = torch.ops.aten.threshold_backward.default
+
 Pullback = Callable[[Tensor], None]
 
 # (channels, kernel side, stride) of each convolution.
@@ -34,6 +36,17 @@ CONVOLUTIONS: Final = {
 
 class QNetwork(nn.Module):
     """A network from observations to Q-values, [B, A] float32."""
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """What an optimizer moves: tensors that hold every weight once, each with its `.grad`."""
+        return list(self.parameters())
+
+    def infer(self, obs: Tensor) -> Tensor:
+        """As `forward`, without an autograd graph."""
+        with torch.inference_mode():
+            q: Tensor = self(obs)
+            return q
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
         """Q-values, and the function that takes dLoss/dQ to the gradients of the parameters.
@@ -53,22 +66,41 @@ class QNetwork(nn.Module):
 
 
 class Mlp(QNetwork):
-    """Linear layers with rectifiers between them, for vector observations."""
+    """Linear layers with rectifiers between them, for vector observations.
 
-    def __init__(self, num_inputs: int, hidden: Sequence[int], num_actions: int) -> None:
+    All weights are parts of one vector, and so are their gradients: an optimizer step, a sync or a
+    norm is then one call instead of one for each layer, of which the cost is mostly the call.
+    """
+
+    def __init__(self, widths: Sequence[int], device: torch.device) -> None:
         super().__init__()
-        layers = _linear_layers([num_inputs, *hidden, num_actions])
-        self.layers = nn.ModuleList(layers)
+        self._widths = widths
+        layers = _linear_layers(widths)
+        self.layers = nn.ModuleList(layers).to(device)
+        self._vector = _in_one_vector(list(self.parameters()))
         # Plain lists: looking a parameter up through its module costs more than using it.
-        self._weights = [layer.weight for layer in layers]
-        self._biases = [layer.bias for layer in layers]
+        self._parameters_of = [(layer.weight, layer.bias) for layer in layers]
+        self._values_of = [(layer.weight.data, layer.bias.data) for layer in layers]
+        self._gradients_of = [(layer.weight.grad, layer.bias.grad) for layer in layers]
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """As `QNetwork.leaves`: the one vector."""
+        return [self._vector]
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Mlp:
+        """A network of equal weights; torch's own copy would tear the vector into its parts."""
+        twin = Mlp(self._widths, self._vector.device)
+        twin.load_state_dict(self.state_dict())
+        return twin
 
     def forward(self, obs: Tensor) -> Tensor:
         """Q-values, [B, A] float32, of observations [B, num_inputs] float32 (not scaled)."""
-        x = obs
-        for weight, bias in zip(self._weights[:-1], self._biases[:-1], strict=True):
-            x = functional.linear(x, weight, bias).relu_()
-        return functional.linear(x, self._weights[-1], self._biases[-1])
+        return _activations(obs, self._parameters_of)[-1]
+
+    def infer(self, obs: Tensor) -> Tensor:
+        """As `QNetwork.infer`, past the module's bookkeeping."""
+        return _activations(obs, self._values_of)[-1]
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
         """As `QNetwork.vjp`, with the chain rule written out.
@@ -76,22 +108,17 @@ class Mlp(QNetwork):
         For networks this small the bookkeeping of autograd costs more than the arithmetic: this
         halves the time of an update.
         """
-        with torch.no_grad():
-            inputs = [obs]
-            for weight, bias in zip(self._weights[:-1], self._biases[:-1], strict=True):
-                inputs.append(functional.linear(inputs[-1], weight, bias).relu_())
-            q = functional.linear(inputs[-1], self._weights[-1], self._biases[-1])
+        *inputs, q = _activations(obs, self._values_of)
 
         def pullback(gradient: Tensor) -> None:
-            with torch.no_grad():
-                for index in reversed(range(len(inputs))):
-                    self._weights[index].grad = gradient.t() @ inputs[index]
-                    self._biases[index].grad = gradient.sum(0)
-                    if index:
-                        # A rectifier passes the gradient where its output is positive.
-                        gradient = torch.ops.aten.threshold_backward(
-                            gradient @ self._weights[index], inputs[index], 0
-                        )
+            for index in reversed(range(len(inputs))):
+                of_weight, of_bias = self._gradients_of[index]
+                torch.mm(gradient.t(), inputs[index], out=of_weight)
+                torch.sum(gradient, 0, out=of_bias)
+                if index:
+                    # A rectifier passes the gradient where its output is positive.
+                    passed = gradient @ self._values_of[index][0]
+                    gradient = threshold_backward(passed, inputs[index], 0)
 
         return q, pullback
 
@@ -146,25 +173,55 @@ def _linear_layers(widths: Sequence[int]) -> list[nn.Linear]:
     ]
 
 
-def make_network(network: Network, obs_shape: tuple[int, ...], num_actions: int) -> QNetwork:
+def _activations(obs: Tensor, layers: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """The inputs of linear layers with rectifiers between them, then the last one's output."""
+    values = [obs]
+    for weight, bias in layers[:-1]:
+        values.append(functional.linear(values[-1], weight, bias).relu_())
+    weight, bias = layers[-1]
+    values.append(functional.linear(values[-1], weight, bias))
+    return values
+
+
+def _in_one_vector(tensors: Sequence[Tensor]) -> Tensor:
+    """Lays tensors and gradients for them out as consecutive parts of one vector each.
+
+    Returns:
+        The vector, with its gradient.
+    """
+    vector = torch.cat([tensor.detach().flatten() for tensor in tensors])
+    vector.grad = torch.zeros_like(vector)
+    first = 0
+    for tensor in tensors:
+        part = slice(first, first + tensor.numel())
+        tensor.data = vector[part].view_as(tensor)
+        tensor.grad = vector.grad[part].view_as(tensor)
+        first = part.stop
+    return vector
+
+
+def make_network(
+    network: Network, obs_shape: tuple[int, ...], num_actions: int, device: torch.device
+) -> QNetwork:
     """Builds the network of a recipe, with uninitialised weights.
 
     Args:
         network: the section of the recipe.
         obs_shape: (num_inputs,) for "mlp", else (stack, height, width).
         num_actions: number of outputs.
+        device: where it stays.
 
     Raises:
         ValueError: if the observation does not fit the network.
     """
     if network.kind == "mlp":
         (num_inputs,) = obs_shape
-        return Mlp(num_inputs, network.hidden, num_actions)
+        return Mlp([num_inputs, *network.hidden, num_actions], device)
     stack, height, width = obs_shape
     convolutions = CONVOLUTIONS[network.kind]
     cnn = Cnn((stack, height, width), convolutions, network.hidden, num_actions)
     # oneDNN's backward pass is up to twice as fast with channels last; activations follow weights.
-    cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    cnn.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return cnn
 
 

@@ -170,10 +170,12 @@ class Recipe(Section):
                 f"replay.warmup_steps: expected at least replay.batch_size = "
                 f"{replay.batch_size}, got {replay.warmup_steps}"
             )
-        if replay.capacity_rows // loop.num_envs <= self.frame_stack + 1:
+        needed = self.frame_stack + max(2, loop.block_steps // loop.num_envs)
+        if replay.capacity_rows // loop.num_envs < needed:
             problems.append(
-                f"replay.capacity_rows: expected over {self.frame_stack + 1} rows for each of the "
-                f"{loop.num_envs} environments, got {replay.capacity_rows} in all"
+                f"replay.capacity_rows: expected at least {needed} rows for each of the "
+                f"{loop.num_envs} environments (a stack and a block), got {replay.capacity_rows} "
+                "in all"
             )
         if self.network.kind == "mlp" and (self.env.kind == "atari" or self.frame_stack > 1):
             problems.append("network.kind: frames need a convolutional network, got 'mlp'")

@@ -118,7 +118,8 @@ class Replay:
         self._first = np.zeros(num_envs, np.int64)  # oldest transition that can be sampled
         self._end = np.zeros(num_envs, np.int64)  # one past the newest
         self._running = np.zeros(num_envs, np.bool_)  # an episode is open
-        self._base = np.arange(num_envs) * self.rows
+        self._everywhere = np.arange(num_envs)
+        self._base = self._everywhere * self.rows
 
     def __len__(self) -> int:
         """Number of transitions that can be sampled."""
@@ -137,61 +138,88 @@ class Replay:
         if self._running[envs].any():
             raise ValueError("replay: start() while an episode is open; end it with append()")
         self._running[envs] = True
-        self._write(envs, obs, np.zeros(len(envs), np.uint8))
+        self._write(envs, obs[None], np.zeros((1, len(envs)), np.uint8))
 
     def append(
         self, action: Array, reward: Array, terminated: Array, truncated: Array, next_obs: Array
     ) -> None:
-        """Stores one transition of every environment.
+        """Stores T consecutive transitions of every environment.
 
         Args:
-            action: [N] integer below 256.
-            reward: [N] float, raw.
-            terminated: [N] bool, ended by the task.
-            truncated: [N] bool, ended by a limit.
-            next_obs: [N, *row_shape], what the action led to; the last observation of the episode
-                where it ended, never the first of the next one.
+            action: [T, N] integer below 256.
+            reward: [T, N] float, raw.
+            terminated: [T, N] bool, ended by the task.
+            truncated: [T, N] bool, ended by a limit.
+            next_obs: [T, N, *row_shape], what the action led to; the last observation of the
+                episode where it ended, never the first of the next one.
 
         Raises:
-            ValueError: if some environment has no open episode.
+            ValueError: if some environment has no open episode, if an episode ends before the last
+                of the T transitions, or if the ring is too small for all of them.
         """
+        ended = terminated | truncated
         if not self._running.all():
             raise ValueError("replay: append() without an open episode; call start() first")
-        number = self._num_rows - 1
+        if ended[:-1].any():
+            raise ValueError("replay: append() beyond the end of an episode; call start() between")
+        tick = np.arange(len(action))[:, None]
+        number = self._num_rows - 1 + tick
         slot = self._base + number % self.rows
+        # As far as a stack reaches back from the next observations.
+        history = np.minimum(self._history[slot[0]] + 1 + tick, self.frame_stack - 1)
+        self._write(self._everywhere, next_obs, history)
         self._action[slot] = action
         self._reward[slot] = reward
         self._terminated[slot] = terminated
         self._truncated[slot] = truncated
-        history = np.minimum(self._history[slot] + 1, self.frame_stack - 1)
-        self._order[self._base + self._end % self.rows] = number
-        self._end += 1
-        self._write(np.arange(self.num_envs), next_obs, history)
-        self._running = ~(terminated | truncated)
+        self._order[self._base + (self._end + tick) % self.rows] = number
+        self._end += len(action)
+        self._running = ~ended[-1]
 
     def _write(self, envs: npt.NDArray[np.int64], obs: Array, history: Array) -> None:
-        number = self._num_rows[envs]
+        """Writes the next rows, [T, M, ...], of environments [M]."""
+        newest = self._num_rows[envs] + len(obs) - 1
+        if len(obs) > self.rows - self.frame_stack:
+            raise ValueError(
+                f"replay: {len(obs)} transitions at once do not fit into {self.rows} rows for each "
+                "environment"
+            )
+        # Evicted before the history of the overwritten rows is lost: it tells the stack's reach.
+        self._evict(envs, newest - self.rows, len(obs))
+        number = self._num_rows[envs] + np.arange(len(obs))[:, None]
         slot = self._base[envs] + number % self.rows
         if self.device.type == "cpu":
             self._obs.numpy()[slot] = obs
         else:
-            rows = torch.from_numpy(np.ascontiguousarray(obs)).to(self.device)
-            self._obs.index_copy_(0, torch.from_numpy(slot).to(self.device), rows)
-        self._num_rows[envs] += 1
-        # Evicted before the history of the overwritten row is lost: it tells the stack's reach.
-        self._evict(envs, overwritten=number - self.rows)
+            rows = torch.from_numpy(np.ascontiguousarray(obs)).to(self.device).flatten(0, 1)
+            self._obs.index_copy_(0, torch.from_numpy(slot.reshape(-1)).to(self.device), rows)
         self._history[slot] = history
+        self._num_rows[envs] += len(obs)
 
-    def _evict(self, envs: npt.NDArray[np.int64], overwritten: npt.NDArray[np.int64]) -> None:
-        """Gives up the transitions whose stack begins at or before an overwritten row."""
-        while True:
-            first = self._first[envs]
-            row = self._order[self._base[envs] + first % self.rows]
-            reach = row - self._history[self._base[envs] + row % self.rows]
-            stale = (reach <= overwritten) & (first < self._end[envs])
-            if not stale.any():
-                return
-            self._first[envs] += stale
+    def _evict(
+        self, envs: npt.NDArray[np.int64], overwritten: npt.NDArray[np.int64], count: int
+    ) -> None:
+        """Gives up the transitions whose stack begins at or before an overwritten row.
+
+        Args:
+            envs: [M] int64, indices of the environments.
+            overwritten: [M] int64, number of the last row that is overwritten.
+            count: rows that are overwritten now.
+        """
+        if (overwritten < 0).all():
+            return
+        # Stacks begin in the order of the transitions, and no two of one frame number: a bound.
+        nth = self._first[envs] + np.arange(count + self.frame_stack)[:, None]
+        base = self._base[envs]
+        begin = self._begin(base, self._order[base + nth % self.rows])
+        self._first[envs] += ((begin <= overwritten) & (nth < self._end[envs])).sum(axis=0)
+
+    def _begin(
+        self, base: npt.NDArray[np.int64], row: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the first rows of the stacks of some rows."""
+        begin: npt.NDArray[np.int64] = row - self._history[base + row % self.rows]
+        return begin
 
     def sample(self, stream: Stream, batch_size: int) -> Batch:
         """Draws transitions uniformly, with replacement.

@@ -129,26 +129,52 @@ def loss(error: Tensor, name: LossName) -> Tensor:
     """
     if name == "mse":
         return 0.5 * error.square().mean(dim=-1)
-    magnitude = error.abs()
-    return torch.where(magnitude <= 1.0, 0.5 * error.square(), magnitude - 0.5).mean(dim=-1)
+    # Half the square within [-1, 1], and the tangent outside.
+    slope = error.clamp(-1.0, 1.0)
+    return (slope * (error - 0.5 * slope)).mean(dim=-1)
 
 
-def loss_gradient(q: Tensor, action: Tensor, error: Tensor, name: LossName) -> Tensor:
+def loss_weight(action: Tensor, num_actions: int, batch_size: int) -> Tensor:
+    """Share of each Q-value in the loss of its batch.
+
+    Args:
+        action: [R] int64, actions taken, of one or more batches.
+        num_actions: A.
+        batch_size: rows in a batch, B.
+
+    Returns:
+        [R, A] float32: 1 / B at the actions taken, zero elsewhere.
+    """
+    weight = torch.zeros(len(action), num_actions, device=action.device)
+    return weight.scatter_(1, action.unsqueeze(1), 1.0 / batch_size)
+
+
+def loss_gradient(q: Tensor, target: Tensor, weight: Tensor, name: LossName) -> Tensor:
     """Gradient of `loss` with respect to the online Q-values.
 
     Written out instead of left to autograd: the backward pass of a gather is a scatter with atomic
-    additions on a GPU, and here each row has exactly one non-zero entry, set, not accumulated.
+    additions on a GPU. Here each Q-value is compared with the target of its row, and what was not
+    taken weighs nothing.
 
     Args:
-        q: [B, A] float32, online network at the observation; only its shape and device matter.
-        action: [B] int64, action taken.
-        error: [B] float32, from `td_error`.
+        q: [B, A] float32, online network at the observation.
+        target: [B, 1] float32, from `td_target`.
+        weight: [B, A] float32, from `loss_weight`.
         name: "huber" or "mse".
 
     Returns:
-        [B, A] float32: zero but at the actions taken, where it is minus the (for Huber clipped)
-        TD error, divided by B.
+        [B, A] float32: at the actions taken, minus the (for Huber clipped) TD error, divided by B;
+        zero elsewhere.
+
+    Raises:
+        ValueError: if the shapes do not fit; broadcasting would silently mix rows.
     """
-    slope = error.clamp(-1.0, 1.0) if name == "huber" else error
-    row_gradient = slope * (-1.0 / len(error))
-    return torch.zeros_like(q).scatter_(1, action.unsqueeze(1), row_gradient.unsqueeze(1))
+    if target.shape != (len(q), 1) or weight.shape != q.shape:
+        raise ValueError(
+            f"loss_gradient: expected q [B, A], target [B, 1], weight [B, A], got "
+            f"{tuple(q.shape)}, {tuple(target.shape)}, {tuple(weight.shape)}"
+        )
+    slope = q - target
+    if name == "huber":
+        slope.clamp_(-1.0, 1.0)
+    return slope.mul_(weight)

@@ -80,18 +80,18 @@ class TargetAveragedOverBatch(Agent):
 class FirstActionTrained(Agent):
     """BUF-03: the actions of a batch are lost, so the first Q-value is always the one trained."""
 
-    def update(self, batch: Batch, target: Tensor) -> Tensor:
+    def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
         """As the agent's, with action 0 in every row."""
-        return super().update(replace(batch, action=torch.zeros_like(batch.action)), target)
+        return super().learn(replace(batches, action=torch.zeros_like(batches.action)), updates)
 
 
 class ObservationOverwritten(Agent):
     """Memory aliasing: by the time it is learned from, `obs` holds the next observation."""
 
-    def update(self, batch: Batch, target: Tensor) -> Tensor:
-        """As the agent's, on the next observation."""
-        newest = batch.window[:, -1:].expand_as(batch.window).contiguous()
-        return super().update(replace(batch, window=newest), target)
+    def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
+        """As the agent's, on the next observations."""
+        newest = batches.window[:, -1:].expand_as(batches.window).contiguous()
+        return super().learn(replace(batches, window=newest), updates)
 
 
 class StackCrossesEpisodes(Replay):
@@ -107,10 +107,10 @@ class StackCrossesEpisodes(Replay):
 class SamplesAcrossWriteHead(Replay):
     """BUF-01: a transition is kept while its own row exists, though its stack is overwritten."""
 
-    def _evict(self, envs: Any, overwritten: Any) -> None:
-        first = self._first[envs]
-        row = self._order[self._base[envs] + first % self.rows]
-        self._first[envs] += (row <= overwritten) & (first < self._end[envs])
+    def _begin(self, base: Any, row: Any) -> Any:
+        """The transition's own row."""
+        del base
+        return row
 
 
 class NewestNeverSampled(Replay):
@@ -134,8 +134,9 @@ class RewardOfPreviousStep(Replay):
 
     def append(self, action: Any, reward: Any, *rest: Any) -> None:
         """As the memory's, with the reward of the call before."""
-        super().append(action, np.broadcast_to(self._previous, np.shape(reward)), *rest)
-        self._previous = np.copy(reward)
+        lagging = np.concatenate([np.broadcast_to(self._previous, reward[:1].shape), reward[:-1]])
+        super().append(action, lagging, *rest)
+        self._previous = reward[-1:]
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,8 @@ def sweep(replay: type[Replay]) -> Iterator[Moment]:
             stamps.append(Stamp(episode, age))
             needed.append(written - 1 - min(age, stack - 1))
             following = Stamp(episode, age + 1).frame()[None]
-            ring.append(
-                np.array([step % 4]), np.array([step]), terminated, over & ~terminated, following
-            )
+            action, reward = np.array([[step % 4]]), np.array([[step]])
+            ring.append(action, reward, terminated[None], over & ~terminated[None], following[None])
             written += 1
             episode, age = (episode + 1, 0) if over else (episode, age + 1)
             where = f"{rows} rows, stack {stack}, step {step}"

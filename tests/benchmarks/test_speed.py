@@ -88,7 +88,9 @@ def global_generators_restored() -> Iterator[None]:
 @pytest.mark.benchmark(group="training steps per second")
 @pytest.mark.parametrize("block_steps", [1, 64])
 def test_training_speed_against_stable_baselines3(benchmark, block_steps, capsys):
+    # As `prepare_device` has it, for both sides: one thread, no denormal numbers.
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     with global_generators_restored():
         compare(benchmark, block_steps, capsys)
 

@@ -78,6 +78,7 @@ def test_a_device_that_is_not_there_is_never_replaced_by_another():
 
 def test_preparing_a_device_fixes_threads_and_kernels():
     assert prepare_device("cpu") == torch.device("cpu")
+    assert torch.tensor(1e-39) * 0.5 == 0  # a denormal number, flushed
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from dqn_core.recipe import Exploration, Network, Recipe
 from dqn_core.recipe_file import load_recipe
 from dqn_core.schedules import epsilon
 from dqn_core.streams import STREAM_NAMES, Stream
+
+CPU = torch.device("cpu")
 
 
 def test_a_stream_is_fixed_by_seed_name_and_segment():
@@ -66,7 +70,7 @@ def initialised(network):
 
 
 def test_the_written_out_gradient_of_the_mlp_is_that_of_autograd_bit_for_bit():
-    network = initialised(Mlp(4, [32, 16], 3))
+    network = initialised(Mlp([4, 32, 16, 3], CPU))
     obs = torch.from_numpy(Stream(1, "init").uniform(8, 4).astype(np.float32))
     slope = torch.from_numpy(Stream(2, "init").uniform(8, 3).astype(np.float32)) - 0.5
     q, pullback = network.vjp(obs)
@@ -81,9 +85,40 @@ def test_the_written_out_gradient_of_the_mlp_is_that_of_autograd_bit_for_bit():
     )
 
 
+def test_the_vector_of_an_mlp_is_its_weights_and_a_copy_has_its_own():
+    network = initialised(Mlp([4, 8, 2], CPU))
+    (vector,) = network.leaves
+    twin = copy.deepcopy(network)
+    vector.grad.fill_(0.5)
+    torch.optim.SGD([vector], lr=1.0).step()
+    assert all(
+        torch.equal(mine, other - 0.5)
+        for mine, other in zip(network.parameters(), twin.parameters(), strict=True)
+    )
+    assert torch.equal(torch.cat([p.flatten() for p in network.parameters()]), vector)
+    (others,) = twin.leaves
+    assert torch.equal(others - 0.5, vector)
+    assert torch.equal(others.grad, torch.zeros_like(others))
+
+
+@pytest.mark.parametrize(
+    ("network", "obs"),
+    [
+        (Mlp([4, 8, 2], CPU), torch.ones(2, 4)),
+        (Cnn((1, 8, 8), [(2, 4, 4)], [8], 2), torch.ones(2, 1, 8, 8).byte()),
+    ],
+    ids=["mlp", "cnn"],
+)
+def test_inference_is_the_forward_pass_without_a_graph(network, obs):
+    initialised(network)
+    assert network(obs).requires_grad
+    assert not network.infer(obs).requires_grad
+    assert torch.equal(network.infer(obs), network(obs))
+
+
 def test_a_pullback_sets_gradients_and_does_not_add_to_them():
     for network, obs in (
-        (initialised(Mlp(4, [8], 2)), torch.ones(2, 4)),
+        (initialised(Mlp([4, 8, 2], CPU)), torch.ones(2, 4)),
         (initialised(Cnn((1, 8, 8), [(2, 4, 4)], [8], 2)), torch.ones(2, 1, 8, 8).byte()),
     ):
         gradients = []
@@ -117,18 +152,18 @@ def test_pixels_are_scaled_to_one_exactly_once():
 )
 def test_the_published_networks_have_the_published_sizes(kind, hidden, parameters):
     section = Network(kind=kind, hidden=hidden, init="fan_in")
-    network = make_network(section, (4, 84, 84), 6)
+    network = make_network(section, (4, 84, 84), 6, CPU)
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 def test_frames_too_small_for_the_network_are_refused():
     section = Network(kind="mnih2015", hidden=[8], init="fan_in")
     with pytest.raises(ValueError, match=r"frames of 20 x 20 are too small .* 3 x 3 convolution"):
-        make_network(section, (4, 20, 20), 2)
+        make_network(section, (4, 20, 20), 2, CPU)
 
 
 def test_initial_weights_stay_within_their_bounds():
-    fan_in, he = Mlp(16, [64], 2), Mlp(16, [64], 2)
+    fan_in, he = Mlp([16, 64, 2], CPU), Mlp([16, 64, 2], CPU)
     initialise(fan_in, "fan_in", Stream(0, "init"))
     initialise(he, "he", Stream(0, "init"))
     # 1 / sqrt(16) = 0.25 and sqrt(6 / 16) = 0.612, both nearly reached by 1,024 draws.
@@ -185,6 +220,6 @@ def test_learning_rate_at_start_middle_end_and_beyond(schedule, half_way):
 
 
 def test_linear_is_torchs_linear():
-    x, network = torch.ones(1, 4), initialised(Mlp(4, [], 2))
+    x, network = torch.ones(1, 4), initialised(Mlp([4, 2], CPU))
     layer = network.layers[0]
     assert torch.equal(network(x), functional.linear(x, layer.weight, layer.bias))

@@ -67,7 +67,7 @@ def test_all_mistakes_are_reported_at_once():
         ("total_steps = 51_200", "total_steps = 51_201", "a multiple of loop.segment_steps"),
         ("period_steps = 2_048", "period_steps = 2_049", "evaluation.period_steps: expected"),
         ("warmup_steps = 1_000", "warmup_steps = 10", "at least replay.batch_size = 96, got 10"),
-        ("capacity_rows = 60_000", "capacity_rows = 2", "over 2 rows for each"),
+        ("capacity_rows = 60_000", "capacity_rows = 64", "at least 65 rows for each"),
         ("rolling_episodes = 50", "rolling_episodes = 500", "expected at most 250"),
         ("gamma = 0.99", "gamma = nan", "td.gamma"),
         ("id = \"CartPole-v1\"", "id = \"os:system-v0\"", "env.id: "),

@@ -81,14 +81,16 @@ ends = st.lists(st.sampled_from(["goes on", "goes on", "terminated", "truncated"
     stack=st.integers(1, 5),
     extra_rows=st.integers(2, 12),
     blocks=st.integers(1, 4),
+    at_once=st.integers(1, 5),
 )
-def test_every_transition_equals_that_of_the_naive_twin(ends, stack, extra_rows, blocks):
+def test_every_transition_equals_that_of_the_naive_twin(ends, stack, extra_rows, blocks, at_once):
     num_envs = len(ends)
     length = min(len(e) for e in ends)
     rows = stack + extra_rows
     ring = Replay(rows * num_envs, num_envs, (1, 2), np.uint8, stack, CPU)
     twins = [NaiveReplay(rows, stack) for _ in range(num_envs)]
     stamp = 0
+    waiting: list[list[np.ndarray]] = []
     for step in range(length * blocks):
         starting = [
             env for env in range(num_envs)
@@ -114,8 +116,11 @@ def test_every_transition_equals_that_of_the_naive_twin(ends, stack, extra_rows,
             stamp += 1
             following.append(frame(stamp))
             twins[env].append(int(action[env]), float(reward[env]), bool(terminated[env]), stamp)
-        ring.append(action, reward, terminated, truncated, np.stack(following))
-        assert_equal_to_twins(ring, twins)
+        waiting.append([action, reward, terminated, truncated, np.stack(following)])
+        if (terminated | truncated).any() or len(waiting) == min(at_once, extra_rows):
+            ring.append(*(np.stack(column) for column in zip(*waiting, strict=True)))
+            waiting.clear()
+            assert_equal_to_twins(ring, twins)
 
 
 def assert_equal_to_twins(ring: Replay, twins: list[NaiveReplay]) -> None:
@@ -133,6 +138,10 @@ def assert_equal_to_twins(ring: Replay, twins: list[NaiveReplay]) -> None:
         assert batch.terminated[index] == transition.terminated
 
 
+def one_tick(*columns: np.ndarray) -> list[np.ndarray]:
+    return [column[None] for column in columns]
+
+
 def filled(steps: int = 50, rows: int = 20, dtype=np.float32, shape=(3,)) -> Replay:
     ring = Replay(rows, 1, shape, dtype, 1 if len(shape) == 1 else 4, CPU)
     for step in range(steps):
@@ -140,7 +149,9 @@ def filled(steps: int = 50, rows: int = 20, dtype=np.float32, shape=(3,)) -> Rep
             ring.start(np.array([0]), np.full((1, *shape), step % 250, dtype))
         ends = np.array([step % 7 == 6])
         following = np.full((1, *shape), (step + 1) % 250, dtype)
-        ring.append(np.array([step % 3]), np.array([float(step)]), ends, ~ends & False, following)
+        ring.append(
+            *one_tick(np.array([step % 3]), np.array([step]), ends, ends & False, following)
+        )
     return ring
 
 
@@ -185,10 +196,17 @@ def test_misuse_is_refused():
     with pytest.raises(ValueError, match="no transitions"):
         ring.sample(Stream(0, "replay"), 1)
     with pytest.raises(ValueError, match="without an open episode"):
-        ring.append(np.array([0]), np.array([0.0]), no, no, row)
+        ring.append(*one_tick(np.array([0]), np.array([0.0]), no, no, row))
     ring.start(np.array([0]), row)
     with pytest.raises(ValueError, match="while an episode is open"):
         ring.start(np.array([0]), row)
+    rows, ends = np.zeros((2, 1, 3), np.float32), np.array([[True], [False]])
+    with pytest.raises(ValueError, match="beyond the end of an episode"):
+        ring.append(np.zeros((2, 1)), np.zeros((2, 1)), ends, ~ends, rows)
+    many = np.zeros((20, 1))
+    with pytest.raises(ValueError, match="20 transitions at once do not fit into 20 rows"):
+        ring.append(many, many, many > 0, many > 0, np.zeros((20, 1, 3), np.float32))
+    assert len(ring) == 0
     with pytest.raises(ValueError, match="at least 6 rows for each environment, got 5"):
         Replay(10, 2, (84, 84), np.uint8, 4, CPU)
 
@@ -215,7 +233,8 @@ def test_process_memory_per_atari_transition():
     for step in range(transitions):
         if step % episode == 0:
             ring.start(np.array([0]), row)
-        ring.append(action, reward, np.array([step % episode == episode - 1]), no, row)
+        ends = np.array([step % episode == episode - 1])
+        ring.append(*one_tick(action, reward, ends, no, row))
     used = process.memory_info().rss - before
     assert len(ring) == transitions
     assert used / transitions <= 7_200

@@ -59,12 +59,24 @@ def test_clip_reward_clips_sums_not_signs():
     assert td.clip_reward(rewards).tolist() == [-1.0, -0.5, 0.0, 1.0]
 
 
+def test_loss_weight_is_one_share_of_the_batch_at_the_actions_taken():
+    weight = td.loss_weight(torch.tensor([1, 0, 2, 1]), 3, 2)  # two batches of two
+    assert weight.tolist() == [[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0.5], [0, 0.5, 0]]
+
+
 def test_loss_gradient_by_hand():
-    # Error -5.5: slope clipped to -1, gradient 1 / 2. Error 0.5: gradient -0.5 / 2.
-    gradient = td.loss_gradient(
-        ONLINE_Q[:2], torch.tensor([0, 1]), torch.tensor([-5.5, 0.5]), "huber"
-    )
-    assert gradient.tolist() == [[0.5, 0.0], [0.0, -0.25]]
+    # Targets 3.5 and 9.5 for Q-values 9 and 9: slope 5.5 clipped to 1, and -0.5; halved.
+    q, target = ONLINE_Q[:2], torch.tensor([[3.5], [9.5]])
+    weight = td.loss_weight(torch.tensor([0, 1]), 2, 2)
+    assert td.loss_gradient(q, target, weight, "huber").tolist() == [[0.5, 0.0], [0.0, -0.25]]
+    assert td.loss_gradient(q, target, weight, "mse").tolist() == [[2.75, 0.0], [0.0, -0.25]]
+
+
+def test_loss_gradient_refuses_shapes_that_would_broadcast():
+    weight = td.loss_weight(torch.tensor([0, 1]), 2, 2)
+    for target in (torch.zeros(2), torch.zeros(1, 1), torch.zeros(1, 2)):
+        with pytest.raises(ValueError, match=r"expected q \[B, A\], target \[B, 1\]"):
+            td.loss_gradient(ONLINE_Q[:2], target, weight, "huber")
 
 
 @pytest.mark.parametrize("name", ["huber", "mse"])
@@ -75,12 +87,15 @@ def test_loss_gradient_is_that_of_autograd(name):
     target = 4 * torch.randn(64, generator=generator)
     error = td.td_error(q, action, target)
     td.loss(error, name).backward()
-    written = td.loss_gradient(q.detach(), action, error.detach(), name)
+    weight = td.loss_weight(action, 3, len(action))
+    written = td.loss_gradient(q.detach(), target[:, None], weight, name)
     torch.testing.assert_close(written, q.grad, rtol=1e-6, atol=1e-8)
 
 
 def test_duplicating_every_row_leaves_the_gradient_of_a_row_halved_and_their_sum_unchanged():
-    q, action, error = ONLINE_Q[:2], torch.tensor([0, 1]), torch.tensor([0.25, -0.5])
-    once = td.loss_gradient(q, action, error, "huber")
-    twice = td.loss_gradient(q.repeat(2, 1), action.repeat(2), error.repeat(2), "huber")
+    q, target, action = ONLINE_Q[:2], torch.tensor([[9.25], [8.5]]), torch.tensor([0, 1])
+    once = td.loss_gradient(q, target, td.loss_weight(action, 2, 2), "huber")
+    weight = td.loss_weight(action.repeat(2), 2, 4)
+    twice = td.loss_gradient(q.repeat(2, 1), target.repeat(2, 1), weight, "huber")
+    assert once.count_nonzero() == 2
     assert torch.equal(twice[:2] + twice[2:], once)
