@@ -16,6 +16,9 @@ setup: ## make .venv, anew whenever Python, pyproject.toml or constraints.txt ch
 probes: setup ## is it right? worlds with solved values; names the faulty component
 	$(BIN)/python -m probes
 
+faults: setup ## plant every fault; store and draw which checks it turns red
+	$(BIN)/python -m probes faults && $(BIN)/python -m reports matrix
+
 regress: setup ## does it still learn? train recipes x seeds, compare with the references
 	$(BIN)/python -m regression run
 
@@ -59,6 +62,8 @@ clean: ## remove all that make can make again; runs/ stays
 GAME    ?= ## game to regress: cartpole or pong
 RECIPE  ?= ## another recipe than the game's own: a name, or a path ending in .toml
 SEEDS   ?= ## fresh seeds of a regression: how many (5), a range (1000-1004), a list (3,4,7)
+AGENT   ?= ## implementation to probe, module:factory; the bundled core, if not given
+CHECKS  ?= ## only the checks whose code contains or matches this
 SEED    ?= ## seed of the probes
 DEVICE  ?= ## cpu, cuda or cuda:<index>; cuda where there is one, if not given
 FAULT   ?= ## fault to plant in the agent; python -m probes --list-faults names them
@@ -70,7 +75,7 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-.PHONY: help setup probes regress gate report bless test lint types imports fmt check bench clean
+.PHONY: help setup probes faults regress gate report bless test lint types imports fmt check bench clean
 
 BIN := .venv/bin
 # The stamp copies all that .venv depends on: content decides, not the time of a file. It goes first
@@ -85,7 +90,7 @@ FIT = import importlib.util, sys; \
 
 # Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
 # the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
-TO_PROGRAMS := GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN
+TO_PROGRAMS := AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN
 $(foreach v,$(TO_PROGRAMS),$(eval override $v := $$(value $v)))
 $(foreach v,$(TO_PROGRAMS),$(eval $(if $($v),export HARNESS_$v := $$($v),unexport HARNESS_$v)))
 

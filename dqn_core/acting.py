@@ -80,11 +80,13 @@ class Actor:
             explore, and the random action.
     """
 
+    make_stack = FrameStack  # so that a planted fault can take its place
+
     def __init__(self, envs: Envs, frame_stack: int, stream: Stream) -> None:
         self.envs = envs
         self._finished: list[Episode] = []
         self._stream = stream
-        self._stack = FrameStack(envs, frame_stack)
+        self._stack = self.make_stack(envs, frame_stack)
         self._row = envs.reset()
         self._stack.start(np.arange(envs.num_envs), self._row)
         self._starting = np.arange(envs.num_envs)  # where the next tick begins an episode

@@ -21,6 +21,8 @@ from dqn_core.recipe import AtariEnv
 from dqn_core.streams import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ale_py.vector_env import AtariVectorEnv
 
 Array = npt.NDArray[Any]
@@ -75,6 +77,20 @@ def _ale_py() -> Any:  # Any: ale-py is optional, and typed only in part
     return ale_py
 
 
+def ale_emulators(game: str, num_envs: int, **options: Any) -> AtariVectorEnv:
+    """ALE's emulators of one game, stepped together.
+
+    Args:
+        game: in any of the usual spellings.
+        num_envs: N.
+        options: as ALE's.
+    """
+    emulators: AtariVectorEnv = _ale_py().vector_env.AtariVectorEnv(
+        resolve_game(game), num_envs, **options
+    )
+    return emulators
+
+
 class AtariEnvs:
     """N copies of one game in lockstep; see `Envs` for the methods.
 
@@ -83,6 +99,7 @@ class AtariEnvs:
         num_envs: N.
         stream: the `env` or `eval` stream; one integer is drawn to seed each copy. ALE's own
             generators use the seed for no-op counts and sticky actions.
+        emulators: what builds them, so that probes can bring their own.
 
     Raises:
         UnknownGameError: for an unknown game.
@@ -90,13 +107,18 @@ class AtariEnvs:
         ValueError: if the recipe names an action that the game does not have.
     """
 
-    def __init__(self, section: AtariEnv, num_envs: int, stream: Stream) -> None:
+    def __init__(
+        self,
+        section: AtariEnv,
+        num_envs: int,
+        stream: Stream,
+        emulators: Callable[..., Any] = ale_emulators,
+    ) -> None:
         self.num_envs = num_envs
         self._section = section
         height, width = section.resize
-        game = resolve_game(section.game)
-        self._ale: AtariVectorEnv = _ale_py().vector_env.AtariVectorEnv(
-            game,
+        self._ale: AtariVectorEnv = emulators(
+            section.game,
             num_envs,
             # The emulators of one run share a core: runs, not emulators, are spread over cores.
             num_threads=1,
@@ -120,7 +142,8 @@ class AtariEnvs:
         unknown = [name for name in self.action_names if name not in available]
         if unknown:
             raise ValueError(
-                f"env.actions: {game} has no {', '.join(unknown)}; it has {', '.join(available)}"
+                f"env.actions: {section.game} has no {', '.join(unknown)}; "
+                f"it has {', '.join(available)}"
             )
         self.num_actions = len(self.action_names)
         self._ale_action = np.array([available.index(name) for name in self.action_names])

@@ -96,6 +96,7 @@ class Trainer:
         device: of networks and replayed observations.
         agent: class of the agent, so that a planted fault can take its place.
         replay: class of the replay memory, likewise.
+        actor: class of what plays the environments, likewise.
         make_envs: what builds the environments, so that probes can bring their own.
 
     Raises:
@@ -110,11 +111,13 @@ class Trainer:
         device: torch.device,
         agent: type[Agent] = Agent,
         replay: type[Replay] = Replay,
+        actor: type[Actor] = Actor,
         make_envs: EnvMaker = make_envs,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
         self.make_envs = make_envs
+        self.make_actor = actor
         self.step = 0
         envs = make_envs(recipe, 1, Stream(seed, "env"))  # asked for its shapes alone
         obs_shape = FrameStack(envs, recipe.frame_stack).obs.shape[1:]
@@ -154,12 +157,12 @@ class Trainer:
             )
         index = self.step // loop.segment_steps
         envs = self.make_envs(self.recipe, loop.num_envs, Stream(self.seed, "env", index))
-        actor = Actor(envs, self.recipe.frame_stack, Stream(self.seed, "explore", index))
+        actor = self.make_actor(envs, self.recipe.frame_stack, Stream(self.seed, "explore", index))
         sampling = Stream(self.seed, "replay", index)
         num_blocks = loop.segment_steps // loop.block_steps
         steps = np.arange(self.step, self.step + loop.segment_steps)
-        chances = epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
-        for block, chance in enumerate(chances.reshape(num_blocks, -1, loop.num_envs)):
+        chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
+        for block, chance in enumerate(chances):
             ticks = actor.play(self.agent, chance, cut=block == num_blocks - 1)
             if loop.overlap:
                 learned = self._learn(sampling, steps_in_replay=self.step)
@@ -170,6 +173,10 @@ class Trainer:
             self.step += loop.block_steps
             yield self._record(ticks, actor.take_finished(), float(chance[-1, -1]), learned)
         envs.close()
+
+    def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Probability of a random action after so many agent steps, [N]."""
+        return epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
 
     def _append(self, ticks: list[Transitions]) -> None:
         """Puts transitions into the replay memory, as many at once as episodes allow."""

@@ -58,14 +58,9 @@ class Batch:
 
     def rows(self, start: int, stop: int) -> Batch:
         """The transitions from `start` to before `stop`; shares memory."""
-        chosen = slice(start, stop)
-        return Batch(
-            self.window[chosen],
-            self.action[chosen],
-            self.reward[chosen],
-            self.terminated[chosen],
-            self.slots[chosen],
-        )
+        columns = (self.window, self.action, self.reward, self.terminated)
+        window, action, reward, terminated = (column[start:stop] for column in columns)
+        return Batch(window, action, reward, terminated, self.slots[start:stop])
 
 
 class Replay:
@@ -180,10 +175,7 @@ class Replay:
         """Writes the next rows, [T, M, ...], of environments [M]."""
         newest = self._num_rows[envs] + len(obs) - 1
         if len(obs) > self.rows - self.frame_stack:
-            raise ValueError(
-                f"replay: {len(obs)} transitions at once do not fit into {self.rows} rows for each "
-                "environment"
-            )
+            raise ValueError(f"replay: {len(obs)} transitions at once do not fit {self.rows} rows")
         # Evicted before the history of the overwritten rows is lost: it tells the stack's reach.
         self._evict(envs, newest - self.rows, len(obs))
         number = self._num_rows[envs] + np.arange(len(obs))[:, None]
@@ -196,9 +188,7 @@ class Replay:
         self._history[slot] = history
         self._num_rows[envs] += len(obs)
 
-    def _evict(
-        self, envs: npt.NDArray[np.int64], overwritten: npt.NDArray[np.int64], count: int
-    ) -> None:
+    def _evict(self, envs: Array, overwritten: npt.NDArray[np.int64], count: int) -> None:
         """Gives up the transitions whose stack begins at or before an overwritten row.
 
         Args:
@@ -214,12 +204,9 @@ class Replay:
         begin = self._begin(base, self._order[base + nth % self.rows])
         self._first[envs] += ((begin <= overwritten) & (nth < self._end[envs])).sum(axis=0)
 
-    def _begin(
-        self, base: npt.NDArray[np.int64], row: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int64]:
+    def _begin(self, base: Array, row: Array) -> Any:
         """Numbers of the first rows of the stacks of some rows."""
-        begin: npt.NDArray[np.int64] = row - self._history[base + row % self.rows]
-        return begin
+        return row - self._history[base + row % self.rows]
 
     def sample(self, stream: Stream, batch_size: int) -> Batch:
         """Draws transitions uniformly, with replacement.

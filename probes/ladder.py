@@ -1,63 +1,79 @@
-"""All checks, cheapest explanation first, and how they are run."""
+"""All checks, cheapest explanation first."""
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+import difflib
+from fnmatch import fnmatchcase
 from typing import Final
 
-from dqn_core.device import available_cores, prepare_device
-from probes.checks import optimizer, replay, target_network, worlds
+from probes.checks import (
+    cadence,
+    checkpoints,
+    evaluation,
+    exploration,
+    frames,
+    lives,
+    loss,
+    optimizer,
+    replay,
+    resuming,
+    sampling,
+    seeding,
+    stacks,
+    target_network,
+    td_target,
+    termination,
+    worlds,
+)
 from probes.checks.check import Check
-from probes.faults import subject_with
-from reports.schema import Finding, FindingStatus
 
 CHECKS: Final[tuple[Check, ...]] = (
-    *replay.CHECKS,
+    *worlds.CHECKS,
+    *td_target.CHECKS,
+    *loss.CHECKS,
     *target_network.CHECKS,
     *optimizer.CHECKS,
-    *worlds.CHECKS,
+    *termination.CHECKS,
+    *replay.CHECKS,
+    *sampling.CHECKS,
+    *exploration.CHECKS,
+    *cadence.CHECKS,
+    *seeding.CHECKS,
+    *checkpoints.CHECKS,
+    *resuming.CHECKS,
+    *evaluation.CHECKS,
+    *frames.CHECKS,
+    *stacks.CHECKS,
+    *lives.CHECKS,
 )
 
 
-def run_check(code: str, fault: str, seed: int) -> Finding:
-    """Runs one check in this process.
+class UnknownCheckError(ValueError):
+    """No check of that code."""
 
-    Args:
-        code: of the check.
-        fault: name of a fault to plant in the subject, or "" for none.
-        seed: of everything the check draws.
 
-    Returns:
-        Its finding; red too if nothing was compared.
+def check_named(code: str) -> Check:
+    """The check of that code.
+
+    Raises:
+        UnknownCheckError: naming the nearest ones.
     """
-    prepare_device("cpu")
-    (check,) = [check for check in CHECKS if check.code == code]
-    started = time.monotonic()
-    outcome = check.run(subject_with(fault), seed)
-    green = outcome.holds and outcome.compared > 0
-    return Finding(
-        check=check.code,
-        component=check.component,
-        status=FindingStatus.GREEN if green else FindingStatus.RED,
-        expected=outcome.expected,
-        actual=outcome.actual,
-        compared=outcome.compared,
-        wall_s=time.monotonic() - started,
-        hint="" if green else check.hint,
+    by_code = {check.code: check for check in CHECKS}
+    if code not in by_code:
+        near = difflib.get_close_matches(code, by_code, n=3, cutoff=0.0)
+        raise UnknownCheckError(f"unknown check {code!r}\n  nearest   {', '.join(near)}")
+    return by_code[code]
+
+
+def select(pattern: str) -> tuple[Check, ...]:
+    """Checks whose code contains the pattern, or matches it as a shell pattern; all for "".
+
+    Raises:
+        UnknownCheckError: if there are none.
+    """
+    chosen = tuple(
+        check for check in CHECKS if pattern in check.code or fnmatchcase(check.code, pattern)
     )
-
-
-def climb(fault: str, seed: int) -> Iterator[Finding]:
-    """Runs all checks in worker processes, one for each core, and yields findings in order."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=available_cores(), mp_context=spawn) as pool:
-        # The long ones are submitted first, so that no core ends the run alone with one of them.
-        futures = {
-            check.code: pool.submit(run_check, check.code, fault, seed)
-            for check in sorted(CHECKS, key=lambda check: not check.code.endswith("cnn"))
-        }
-        for check in CHECKS:
-            yield futures[check.code].result()
+    if not chosen:
+        check_named(pattern)  # names the nearest
+    return chosen

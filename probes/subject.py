@@ -1,116 +1,247 @@
-"""The implementation under test: the bundled core, whole or with a fault planted in it."""
+"""The implementation under test: what it is given, what it must do, and what more it may offer.
+
+A subject is made by a factory, named on command lines as `module:factory`:
+
+    def factory(make_env: EnvMaker, settings: Settings) -> Subject: ...
+
+It must train for some steps and tell Q-values. Everything else is a *capability*, offered by having
+a member of that name; a check that needs one it lacks is skipped, and says so.
+"""
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast, runtime_checkable
 
+import gymnasium
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dqn_core.agent import Agent
-from dqn_core.envs import Envs
-from dqn_core.gymnasium_envs import GymnasiumEnvs
-from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
-from dqn_core.replay import Replay
-from dqn_core.streams import Stream
-from probes.worlds import View, World, WorldEnv, observe
-
-Network = Literal["mlp", "cnn"]
-VIEWS: Final[dict[Network, View]] = {"mlp": "vector", "cnn": "frame"}
-
-GAMMA: Final = 0.5  # small, so that faults in discounting move values far
+Array = npt.NDArray[Any]
+Env = gymnasium.Env[Any, Any]
+EnvMaker = Callable[[], Env]
 
 
-@dataclass(frozen=True)
-class Subject:
-    """An implementation of DQN.
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a check asks of an implementation; everything else is the implementation's choice.
+
+    Steps are agent steps, summed over environments. Observations are either vectors [D] float32,
+    for which a small perceptron is wanted, or stacks of frames [4, 84, 84] uint8, newest last, for
+    a convolutional network.
 
     Attributes:
-        name: shown in reports.
-        agent: class of the agent.
-        replay: class of the replay memory.
+        seed: of everything random.
+        gamma: discount per step.
+        learning_rate: constant, of Adam; another optimizer may scale it.
+        batch_size: rows in an update.
+        capacity: transitions that the replay memory holds.
+        warmup_steps: no update is made before so many steps; actions are random until then.
+        train_period_steps: one update every so many steps.
+        sync_period_updates: online to target network every so many updates.
+        epsilon_initial: probability of a random action after warming up.
+        epsilon_final: the same in the end.
+        epsilon_decay_steps: steps over which it falls, in a straight line.
+        total_steps: how many steps will be trained in all.
+        num_envs: environments stepped together; the environment maker is called for each.
+        save_period_steps: the run is saved at multiples of this at most.
+        double: double DQN instead of plain.
+        device: as torch names it.
     """
 
-    name: str = "dqn_core"
-    agent: type[Agent] = Agent
-    replay: type[Replay] = Replay
-
-    def train(self, world: World, network: Network, seed: int) -> Trainer:
-        """Trains to the end of `world_recipe` in a world, and returns what became of the run."""
-        return self._run(world_recipe(network), world, network, seed)
-
-    def fill(self, world: World, network: Network, seed: int) -> Trainer:
-        """A run whose replay memory is filled at random and which has made no update yet."""
-        recipe = world_recipe(network)
-        never = recipe.replay.model_copy(update={"warmup_steps": recipe.loop.total_steps + 1})
-        return self._run(recipe.model_copy(update={"replay": never}), world, network, seed)
-
-    def _run(self, recipe: Recipe, world: World, network: Network, seed: int) -> Trainer:
-        def make_envs(recipe: Recipe, num_envs: int, stream: Stream) -> Envs:
-            del recipe
-            return GymnasiumEnvs([lambda: WorldEnv(world, VIEWS[network])] * num_envs, stream)
-
-        trainer = Trainer(recipe, seed, torch.device("cpu"), self.agent, self.replay, make_envs)
-        for _ in trainer.blocks():
-            pass
-        return trainer
+    seed: int
+    gamma: float = 0.5
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+    capacity: int = 2_000
+    warmup_steps: int = 64
+    train_period_steps: int = 1
+    sync_period_updates: int = 10
+    epsilon_initial: float = 1.0
+    epsilon_final: float = 1.0
+    epsilon_decay_steps: int = 1
+    total_steps: int = 500
+    num_envs: int = 1
+    save_period_steps: int = 1_000_000
+    double: bool = False
+    device: str = "cpu"
 
 
-def q_table(trainer: Trainer, world: World, network: Network) -> npt.NDArray[np.float32]:
-    """Q-values of all states of a world as the agent meets them, [S, A] float32."""
-    observations = []
-    for state in range(world.num_states):
-        rows = [observe(passed, VIEWS[network]) for passed in world.path(state)]
-        stack = [rows[0]] * trainer.recipe.frame_stack + rows
-        observations.append(np.stack(stack[-trainer.recipe.frame_stack :]))
-    obs = np.stack(observations)
-    return trainer.agent.q_values(obs if network == "cnn" else obs[:, 0])
+class Transitions(NamedTuple):
+    """Some transitions, as a learner sees them.
+
+    Attributes:
+        obs: [B, *obs_shape].
+        action: [B] integer.
+        reward: [B] float.
+        next_obs: [B, *obs_shape], what the action led to; never another episode's.
+        terminated: [B] bool, ended by the task; a time limit is no such end.
+    """
+
+    obs: Array
+    action: Array
+    reward: Array
+    next_obs: Array
+    terminated: Array
 
 
-def world_recipe(network: Network) -> Recipe:
-    """The recipe by which worlds are learned: a large learning rate, decaying to settle."""
-    updates, batch = (300, 32) if network == "mlp" else (120, 16)
-    warmup, period = 64, 1
-    total = warmup + updates * period
-    values: dict[str, Any] = {
-        "name": f"world-{network}",
-        "metric": "episode return of a world",
-        "env": {"kind": "gymnasium", "id": "World-v0", "frame_stack": 1 if network == "mlp" else 4},
-        "network": {
-            "kind": "mlp" if network == "mlp" else "mnih2015",
-            "hidden": [64, 64] if network == "mlp" else [512],
-            "init": "fan_in",
-        },
-        "exploration": {"initial": 1.0, "final": 1.0, "decay_steps": total},
-        "replay": {"capacity_rows": 2 * total, "warmup_steps": warmup, "batch_size": batch},
-        "td": {"gamma": GAMMA, "double": False, "loss": "huber", "clip_reward": False},
-        "optimizer": {"kind": "adam", "eps": 1e-8},
-        "learning_rate": {
-            "schedule": "exponential",
-            "initial": 3e-3 if network == "mlp" else 3e-4,
-            "final": 3e-4 if network == "mlp" else 3e-5,
-            "decay_steps": updates * period,
-        },
-        "gradient_clip_value": "none",
-        "loop": {
-            "num_envs": 1,
-            "total_steps": total,
-            "segment_steps": total,
-            "block_steps": 1,
-            "train_period_steps": period,
-            "sync_period_updates": 10,
-            "overlap": False,
-            "window_steps": total,
-        },
-        "evaluation": {
-            "period_steps": total,
-            "episodes": 1,
-            "num_envs": 1,
-            "epsilon": 0.0,
-            "rolling_episodes": 1,
-        },
-    }
-    return Recipe.model_validate(values)
+class Subject(Protocol):
+    """The least that an implementation must offer."""
+
+    def train(self, steps: int) -> None:
+        """Goes on training for so many agent steps; may round up to its own granularity."""
+
+    def q_values(self, obs: Array) -> Array:
+        """Q-values of the online network, [B, A], of observations [B, *obs_shape]."""
+
+
+# Every capability, what a member of that name must be, and the type that documents it.
+Capability = Literal[
+    "target_values", "td_targets", "update", "sample", "online_net", "target_net", "optimizer",
+    "save", "load", "evaluate", "replay_bytes", "preprocess", "epsilon",
+]  # fmt: skip
+CAPABILITIES: Final[dict[Capability, str]] = {
+    "target_values": "(obs [B, ...]) -> [B, A]: Q-values of the target network",
+    "td_targets": "(Transitions) -> [B]: regression targets, no update",
+    "update": "(Transitions) -> None: one gradient step on exactly these transitions",
+    "sample": "(size) -> Transitions: drawn from the replay memory as the learner draws them",
+    "online_net": "the trained torch.nn.Module",
+    "target_net": "the lagged torch.nn.Module",
+    "optimizer": "the torch.optim.Optimizer",
+    "save": "(folder: Path) -> None: writes all that a resumed run needs into an empty folder",
+    "load": "(folder: Path) -> None: brings a fresh subject of equal settings to that state",
+    "evaluate": "(episodes) -> [episodes]: undiscounted raw returns of whole episodes",
+    "replay_bytes": "() -> int: memory that the replay memory holds for its observations",
+    "preprocess": "(emulator: gymnasium.Env) -> gymnasium.Env: the wrappers for Atari games",
+    "epsilon": "() -> float: probability of a random action at the next step",
+}
+
+
+@runtime_checkable
+class WhiteBox(Protocol):
+    """The types of the capabilities, for checks that have asked for them."""
+
+    online_net: torch.nn.Module
+    target_net: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def train(self, steps: int) -> None:
+        """As `Subject.train`."""
+
+    def q_values(self, obs: Array) -> Array:
+        """As `Subject.q_values`."""
+
+    def target_values(self, obs: Array) -> Array:
+        """See `CAPABILITIES`, as for all below."""
+
+    def td_targets(self, transitions: Transitions) -> Array:
+        """[B]."""
+
+    def update(self, transitions: Transitions) -> None:
+        """One gradient step."""
+
+    def sample(self, size: int) -> Transitions:
+        """Some rows of the replay memory."""
+
+    def save(self, folder: Path) -> None:
+        """Into an empty folder."""
+
+    def load(self, folder: Path) -> None:
+        """From such a folder."""
+
+    def evaluate(self, episodes: int) -> Sequence[float]:
+        """Raw returns."""
+
+    def replay_bytes(self) -> int:
+        """Of the observations."""
+
+    def preprocess(self, emulator: Env) -> Env:
+        """The subject's own wrappers."""
+
+    def epsilon(self) -> float:
+        """At the next step."""
+
+
+Factory = Callable[[EnvMaker, Settings], Subject]
+
+
+class SubjectError(ValueError):
+    """The implementation under test cannot be found or is none."""
+
+
+class Unsupported(Exception):  # noqa: N818  # a reason to skip, not an error
+    """Raised by a factory for settings that the implementation does not offer."""
+
+
+class Misbehaviour(Exception):  # noqa: N818  # named for what the subject did
+    """A subject broke its side of the protocol: what was expected, and what it did."""
+
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(f"expected {expected}; {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+def load_factory(name: str) -> Factory:
+    """The factory of that name.
+
+    Args:
+        name: "module:factory"; the module is looked for in the working directory too.
+
+    Raises:
+        SubjectError: saying what is wrong and what to write instead.
+    """
+    module_name, colon, attribute = name.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
+        raise SubjectError(
+            f"agent: expected module:factory, got {name!r}\n"
+            "  next      name a Python module and the function in it, as in examples.dqn:make"
+        )
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise SubjectError(
+            f"agent: cannot import {module_name!r} of {name!r}: {error}\n"
+            "  next      run from the folder that holds it, or install it"
+        ) from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        known = ", ".join(sorted(k for k, v in vars(module).items() if callable(v))[:8])
+        raise SubjectError(
+            f"agent: {module_name!r} has no function {attribute!r}\n  it has    {known or 'none'}"
+        )
+    return cast("Factory", factory)
+
+
+def missing(subject: Subject, needs: Sequence[Capability]) -> list[Capability]:
+    """The capabilities among those needed that a subject does not offer."""
+    return [name for name in needs if getattr(subject, name, None) is None]
+
+
+def q_table(subject: Subject, observations: Array) -> npt.NDArray[np.float64]:
+    """Q-values [B, A] float64 of observations, held to the protocol.
+
+    Raises:
+        Misbehaviour: for another shape, another kind of value, or observations changed in place.
+    """
+    given = observations.copy()
+    values = np.asarray(subject.q_values(given))
+    if values.ndim != 2 or len(values) != len(observations):
+        raise Misbehaviour(
+            f"q_values of shape [{len(observations)}, number of actions]",
+            f"it returned {list(values.shape)}",
+        )
+    if values.dtype.kind != "f":
+        raise Misbehaviour("q_values of a floating type", f"it returned {values.dtype}")
+    if not np.isfinite(values).all():
+        raise Misbehaviour("finite q_values", f"it returned {values[~np.isfinite(values)][0]}")
+    if not np.array_equal(given, observations):
+        raise Misbehaviour("observations left as they are", "q_values changed them in place")
+    return values.astype(np.float64)

@@ -1,50 +1,63 @@
 """Probe worlds: tiny decision processes given as tables, with Q-values solved, not typed in.
 
-A world can be *seen* in two ways: as a vector (the state, one-hot) for a perceptron, or as a frame
-of 84 x 84 grey pixels (a bright square whose place is the state) for a convolutional network. The
-same table can be solved under the semantics that a fault would give it; the distance between right
-and faulty values is what a probe must be able to see.
+The same table can be solved under the semantics that a fault would give it. The distance between
+right and faulty values is what a probe must be able to see, hence its tolerance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 
 Table = npt.NDArray[np.float64]
-View = Literal["vector", "frame"]
 
-FRAME_SIDE: Final = 84
-SQUARE_SIDE: Final = 28  # pixels; nine states fit
-VECTOR_SIZE: Final = 4  # most states of any world here
+STACK: Final = 4  # frames in an observation
+BLANK: Final = -1  # a picture with nothing in it
 
 Semantics = Literal[
     "right",
     "terminal ignored",  # the final observation is bootstrapped from
+    "time limit terminates",  # a truncated episode is taken for one that the task ended
+    "final observation lost",  # at a time limit the next episode's first observation stands in
     "discount missing",  # gamma is 1
     "discount twice",  # gamma is squared
+    "bootstrap lost",  # next values are zero
+    "two steps at most",  # rewards reach one step back, and no further
+    "behaviour's value",  # the mean over the next actions, which is what SARSA learns at random
+    "minimum",  # the least of the next actions
+    "first action",  # always the next action 0
+    "same action",  # the next value is that of the action just taken
+    "maximum over the batch",  # all rows share the largest next value
     "observation ignored",  # all states look alike
     "action ignored",  # all actions look alike
     "reward lost",  # rewards are zero
-    "bootstrap lost",  # next values are zero
+    "reward clipped",  # rewards are cut to [-1, 1]
+    "reward truncated",  # the fraction of a reward is dropped
+    "highest reward",  # noise pulls up and never down
+    "values squashed",  # no value leaves [0, 1]
+    "frames reversed",  # stacks are learned newest first, and asked for newest last
+    "newest frame only",  # the older frames of a stack are not seen
 ]
 
 
 @dataclass(frozen=True)
 class World:
-    """A deterministic decision process of S states and A actions.
+    """A decision process of S states and A actions.
 
     Attributes:
         name: stable, used in codes of checks.
         isolates: the component that a wrong value points to.
-        next_state: [S, A] int64; where the transition terminates, the state shown last.
-        reward: [S, A] float64.
-        terminated: [S, A] bool.
+        next_state: [S, A] int64; where the episode ends, the state shown last.
+        reward: [S, A] float64, on average.
+        noise: [S, A] float64; a reward is so much higher or lower, the one as often as the other.
+        terminated: [S, A] bool, ended by the task.
+        truncated: [S, A] bool, cut by a time limit.
         starts: states in which an episode begins, equally likely.
+        pictures: what each state's newest frame shows: a place, or `BLANK`.
         separates: the faulty semantics that this world must tell from the right ones.
     """
 
@@ -52,8 +65,11 @@ class World:
     isolates: str
     next_state: npt.NDArray[np.int64]
     reward: Table
+    noise: Table
     terminated: npt.NDArray[np.bool_]
+    truncated: npt.NDArray[np.bool_]
     starts: tuple[int, ...]
+    pictures: tuple[int, ...]
     separates: tuple[Semantics, ...]
 
     @property
@@ -70,13 +86,24 @@ class World:
         """States of the shortest way to `state` from a start, both included."""
         paths = {start: [start] for start in self.starts}
         frontier = list(self.starts)
+        ended = self.terminated | self.truncated
         for here in frontier:  # grows while it is walked: breadth first
             for action in range(self.num_actions):
                 following = int(self.next_state[here, action])
-                if not self.terminated[here, action] and following not in paths:
+                if not ended[here, action] and following not in paths:
                     paths[following] = [*paths[here], following]
                     frontier.append(following)
         return paths[state]
+
+    def stack(self, passed: list[int]) -> list[int]:
+        """The pictures in a stack of frames, newest last.
+
+        Args:
+            passed: states since the episode began, the present one last; where they are fewer than
+                a stack holds, the first one is repeated.
+        """
+        padded = [passed[0]] * STACK + passed
+        return [self.pictures[state] for state in padded[-STACK:]]
 
     def solve(self, gamma: float, semantics: Semantics = "right") -> Table:
         """Optimal Q-values by value iteration, exact to float64.
@@ -91,24 +118,12 @@ class World:
         References:
             Sutton & Barto 2018, section 4.4 (value iteration), equation 3.20 (optimality).
         """
-        reward = np.zeros_like(self.reward) if semantics == "reward lost" else self.reward
-        discount = {
-            "discount missing": 1.0,
-            "discount twice": gamma**2,
-            "bootstrap lost": 0.0,
-        }.get(semantics, gamma)
-        goes_on = np.ones_like(reward) if semantics == "terminal ignored" else ~self.terminated
-        q = np.zeros_like(reward)
+        q = np.zeros_like(self.reward)
         for _ in range(10_000):
-            value = q.max(axis=1)
-            updated = reward + discount * goes_on * value[self.next_state]
-            if semantics == "observation ignored":
-                updated = np.broadcast_to(updated.mean(axis=0), q.shape)
-            if semantics == "action ignored":
-                updated = np.broadcast_to(updated.mean(axis=1, keepdims=True), q.shape)
-            if np.abs(updated - q).max() == 0.0:
+            updated = BACKUPS[semantics](self, q, gamma)
+            if np.array_equal(updated, q):
                 break
-            q = updated.copy()
+            q = updated
         return q
 
     def tolerance(self, gamma: float) -> float:
@@ -121,126 +136,105 @@ class World:
         distances = [np.abs(self.solve(gamma, faulty) - right).max() for faulty in self.separates]
         return float(min(distances)) / 4
 
-
-def _world(
-    name: str,
-    isolates: str,
-    rows: list[list[tuple[float, int | None]]],
-    starts: tuple[int, ...],
-    separates: tuple[Semantics, ...],
-) -> World:
-    """A world from rows of (reward, next state), None for the end of the episode."""
-    # On its end an episode shows the state it started from: a fault that bootstraps from the final
-    # observation then finds a value there.
-    shown = [[starts[0] if state is None else state for _, state in row] for row in rows]
-    return World(
-        name=name,
-        isolates=isolates,
-        next_state=np.array(shown, np.int64),
-        reward=np.array([[reward for reward, _ in row] for row in rows]),
-        terminated=np.array([[state is None for _, state in row] for row in rows]),
-        starts=starts,
-        separates=separates,
-    )
+    def resembling(self, values: Table, gamma: float) -> list[Semantics]:
+        """The separated semantics nearest to values [S, A], if they are within the tolerance."""
+        distances = {
+            faulty: float(np.abs(values - self.solve(gamma, faulty)).max())
+            for faulty in self.separates
+        }
+        nearest = min(distances.values())
+        if nearest > self.tolerance(gamma):
+            return []
+        # Several may have the same values, up to rounding.
+        return [faulty for faulty, distance in distances.items() if distance <= nearest + 1e-9]
 
 
-CONSTANT_REWARD = _world(
-    "constant-reward",
-    "loss, optimizer or terminal mask",
-    [[(2.0, None)]],
-    starts=(0,),
-    separates=("terminal ignored", "reward lost"),
-)
-REWARD_BY_OBS = _world(
-    "reward-by-observation",
-    "observation path or per-row independence",
-    [[(-2.0, None)], [(2.0, None)]],
-    starts=(0, 1),
-    separates=("observation ignored", "reward lost"),
-)
-TWO_STEP = _world(
-    "two-step-discounting",
-    "TD target: discount, bootstrap or target network",
-    [[(0.0, 1)], [(4.0, None)]],
-    starts=(0,),
-    separates=("discount missing", "discount twice", "bootstrap lost", "terminal ignored"),
-)
-REWARD_BY_ACTION = _world(
-    "reward-by-action",
-    "action path: which Q-value is trained",
-    [[(-2.0, None), (2.0, None)]],
-    starts=(0,),
-    separates=("action ignored", "reward lost"),
-)
-REWARD_BY_OBS_AND_ACTION = _world(
-    "reward-by-observation-and-action",
-    "pairing of observation, action and reward",
-    [[(2.0, None), (-2.0, None)], [(-2.0, None), (2.0, None)]],
-    starts=(0, 1),
-    separates=("observation ignored", "action ignored", "reward lost"),
-)
-
-# Cheapest explanation first: a later world means little while an earlier one is red.
-WORLDS: Final = (
-    CONSTANT_REWARD,
-    REWARD_BY_OBS,
-    TWO_STEP,
-    REWARD_BY_ACTION,
-    REWARD_BY_OBS_AND_ACTION,
-)
-
-
-def observe(state: int, view: View) -> npt.NDArray[Any]:
-    """What a state looks like.
-
-    Args:
-        state: index below 4.
-        view: "vector" or "frame".
-
-    Returns:
-        [4] float32, one-hot; or [84, 84] uint8, black but for a white square.
-    """
-    if view == "vector":
-        vector = np.zeros(VECTOR_SIZE, np.float32)
-        vector[state] = 1.0
-        return vector
-    frame = np.zeros((FRAME_SIDE, FRAME_SIDE), np.uint8)
-    row, column = divmod(state, FRAME_SIDE // SQUARE_SIDE)
-    top, left = row * SQUARE_SIDE, column * SQUARE_SIDE
-    frame[top : top + SQUARE_SIDE, left : left + SQUARE_SIDE] = 255
-    return frame
-
-
-class WorldEnv(gymnasium.Env[npt.NDArray[Any], int]):
-    """A world as a Gymnasium environment.
+def backup(
+    world: World,
+    q: Table,
+    gamma: float,
+    *,
+    reward: Table | None = None,
+    ended: npt.NDArray[np.bool_] | None = None,
+    next_value: Table | None = None,
+) -> Table:
+    """One sweep of value iteration; what is given replaces the world's own.
 
     Args:
         world: the table.
-        view: how its states look.
+        q: [S, A], values before the sweep.
+        gamma: discount per step.
+        reward: [S, A].
+        ended: [S, A], where nothing is bootstrapped.
+        next_value: [S, A], value of what each transition leads to.
+
+    Returns:
+        [S, A], values after it.
     """
+    reward = world.reward if reward is None else reward
+    ended = world.terminated if ended is None else ended
+    next_value = q.max(axis=1)[world.next_state] if next_value is None else next_value
+    return reward + gamma * np.where(ended, 0.0, next_value)
 
-    def __init__(self, world: World, view: View) -> None:
-        self.world = world
-        self.view = view
-        shape, high, dtype = observe(0, view).shape, 255 if view == "frame" else 1, np.float32
-        self.observation_space = gymnasium.spaces.Box(
-            0, high, shape, np.uint8 if view == "frame" else dtype
-        )
-        self.action_space = gymnasium.spaces.Discrete(world.num_actions)  # type: ignore[assignment]  # np.int64 against int
-        self._state = 0
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
-        """Starts an episode in one of the world's start states."""
-        super().reset(seed=seed, options=options)
-        starts = self.world.starts
-        self._state = starts[int(self.np_random.random() * len(starts))]
-        return observe(self._state, self.view), {}
+def _truncated_noisy_reward(world: World) -> Table:
+    return (np.trunc(world.reward + world.noise) + np.trunc(world.reward - world.noise)) / 2
 
-    def step(self, action: int) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
-        """Takes an action; never truncates."""
-        world, here = self.world, (self._state, action)
-        self._state = int(world.next_state[here])
-        obs = observe(self._state, self.view)
-        return obs, float(world.reward[here]), bool(world.terminated[here]), False, {}
+
+def _next_episodes(world: World, q: Table) -> Table:
+    value = q.max(axis=1)
+    elsewhere = value[list(world.starts)].mean()
+    next_value: Table = np.where(world.truncated, elsewhere, value[world.next_state])
+    return next_value
+
+
+def _of_same_action(world: World, q: Table) -> Table:
+    return np.take_along_axis(q, world.next_state, axis=0)
+
+
+def _two_steps_back(world: World, gamma: float) -> Table:
+    return backup(world, backup(world, np.zeros_like(world.reward), gamma), gamma)
+
+
+def _mirrored(world: World, q: Table) -> Table:
+    """Each state gets the values of the one whose stack is its own reversed, if there is one."""
+    stacks = [world.stack(world.path(state)) for state in range(world.num_states)]
+    backwards = [stack[::-1] for stack in stacks]
+    return q[[stacks.index(b) if b in stacks else row for row, b in enumerate(backwards)]]
+
+
+def _averaged_over_pictures(world: World, q: Table) -> Table:
+    shown = np.array(world.pictures)
+    return np.stack([q[shown == picture].mean(axis=0) for picture in world.pictures])
+
+
+# One sweep under each semantics. Averages over states take them as equally often visited.
+BACKUPS: Final[dict[Semantics, Callable[[World, Table, float], Table]]] = {
+    "right": backup,
+    "terminal ignored": lambda w, q, g: backup(w, q, g, ended=np.zeros_like(w.terminated)),
+    "time limit terminates": lambda w, q, g: backup(w, q, g, ended=w.terminated | w.truncated),
+    "final observation lost": lambda w, q, g: backup(w, q, g, next_value=_next_episodes(w, q)),
+    "discount missing": lambda w, q, _: backup(w, q, 1.0),
+    "discount twice": lambda w, q, g: backup(w, q, g**2),
+    "bootstrap lost": lambda w, q, _: backup(w, q, 0.0),
+    "two steps at most": lambda w, _, g: _two_steps_back(w, g),
+    "behaviour's value": lambda w, q, g: backup(w, q, g, next_value=q.mean(axis=1)[w.next_state]),
+    "minimum": lambda w, q, g: backup(w, q, g, next_value=q.min(axis=1)[w.next_state]),
+    "first action": lambda w, q, g: backup(w, q, g, next_value=q[:, 0][w.next_state]),
+    "same action": lambda w, q, g: backup(w, q, g, next_value=_of_same_action(w, q)),
+    "maximum over the batch": lambda w, q, g: backup(
+        w, q, g, next_value=np.full_like(q, q[w.next_state].max())
+    ),
+    "observation ignored": lambda w, q, g: np.tile(backup(w, q, g).mean(axis=0), (w.num_states, 1)),
+    "action ignored": lambda w, q, g: np.tile(
+        backup(w, q, g).mean(axis=1, keepdims=True), w.num_actions
+    ),
+    "reward lost": lambda w, q, g: backup(w, q, g, reward=np.zeros_like(q)),
+    "reward clipped": lambda w, q, g: backup(w, q, g, reward=w.reward.clip(-1, 1)),
+    "reward truncated": lambda w, q, g: backup(w, q, g, reward=_truncated_noisy_reward(w)),
+    "highest reward": lambda w, q, g: backup(w, q, g, reward=w.reward + w.noise),
+    "values squashed": lambda w, q, g: backup(w, q, g).clip(0, 1),
+    # Learning goes on among reversed stacks; what is read off are those of the unreversed ones.
+    "frames reversed": lambda w, q, g: _mirrored(w, backup(w, _mirrored(w, q), g)),
+    "newest frame only": lambda w, q, g: _averaged_over_pictures(w, backup(w, q, g)),
+}  # fmt: skip

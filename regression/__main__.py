@@ -14,9 +14,9 @@ from rich.console import Console
 
 from dqn_core.atari import AtariUnavailableError
 from dqn_core.device import DeviceError, prepare_device
-from dqn_core.loop import Trainer
 from dqn_core.memory import ReplayMemoryError
-from probes.faults import subject_with
+from probes.faults.catalogue import fault_named
+from probes.subjects.core import Parts
 from regression.curves import read_unit
 from regression.fingerprint import fingerprint
 from regression.games import Job, resolve_job
@@ -109,9 +109,8 @@ def _best_device() -> str:
 
 def _preflight(job: Job) -> None:
     """Builds the run once, so that whatever cannot work here says so before any work."""
-    subject = subject_with(job.fault)
-    device = prepare_device(job.device)
-    Trainer(job.recipe, job.seeds[0], device, subject.agent, subject.replay)
+    parts = fault_named(job.fault).parts if job.fault else Parts()
+    parts.make_trainer(job.recipe, job.seeds[0], prepare_device(job.device))
 
 
 def _new_folder(recipe: str, started: datetime) -> Path:

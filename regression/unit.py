@@ -12,10 +12,10 @@ from pathlib import Path
 import tyro
 
 from dqn_core.device import prepare_device
-from dqn_core.loop import Trainer
 from dqn_core.recipe_file import load_recipe
 from dqn_core.train import TrainingRun
-from probes.faults import subject_with
+from probes.faults.catalogue import fault_named
+from probes.subjects.core import Parts
 
 
 def unit(recipe: str, seed: int, device: str, folder: Path, fault: str = "") -> None:
@@ -28,10 +28,8 @@ def unit(recipe: str, seed: int, device: str, folder: Path, fault: str = "") -> 
         folder: must not hold a run yet.
         fault: to plant in the agent, or "".
     """
-    subject = subject_with(fault)
-    trainer = Trainer(
-        load_recipe(recipe), seed, prepare_device(device), subject.agent, subject.replay
-    )
+    parts = fault_named(fault).parts if fault else Parts()
+    trainer = parts.make_trainer(load_recipe(recipe), seed, prepare_device(device))
     for window in TrainingRun(trainer, folder, checkpoints=False).windows():
         report = {"step": window.step, "episode_return": window.episode_return}
         sys.stdout.write(json.dumps(report) + "\n")

@@ -1,4 +1,4 @@
-"""Command line: `python -m reports page FOLDER` and `python -m reports gate FOLDER`."""
+"""Command line: `python -m reports page FOLDER`, `gate FOLDER`, and `matrix`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import tyro
+from pydantic import ValidationError
 
+from reports.figures import draw_matrix
+from reports.files import write_text_atomically
 from reports.gate import exit_code
 from reports.load import ArtifactError, MissingArtifactError
 from reports.page import write_page
-from reports.schema import ExitCode
+from reports.schema import Dictionary, ExitCode
 
 # The run to show or judge, if none is named: make passes RUN= in this variable.
 _RUN: Final = Path(os.environ.get("HARNESS_RUN") or "runs/latest")
@@ -45,12 +48,34 @@ def gate(folder: tyro.conf.Positional[Path] = _RUN) -> ExitCode:
     return code
 
 
+def matrix(
+    dictionary: tyro.conf.Positional[Path] = Path("probes/faults/dictionary.json"),
+    drawing: tyro.conf.Positional[Path] = Path("docs/faults.svg"),
+) -> ExitCode:
+    """Draw which fault turns which check red.
+
+    Args:
+        dictionary: as `python -m probes faults` wrote it.
+        drawing: the SVG file to write.
+    """
+    try:
+        stored = Dictionary.model_validate_json(dictionary.read_text("utf-8"))
+        drawing.parent.mkdir(exist_ok=True)
+        write_text_atomically(drawing, draw_matrix(stored) + "\n")
+    except (OSError, ValidationError) as error:
+        print(f"{dictionary}: {error}", file=sys.stderr)
+        return ExitCode.INFRA
+    print(drawing)
+    return ExitCode.OK
+
+
 def main(args: Sequence[str] | None = None) -> ExitCode:
     """Runs one command; `args` defaults to those of the process."""
     try:
-        return tyro.extras.subcommand_cli_from_dict(
-            {"page": page, "gate": gate}, prog="python -m reports", args=args
+        code: ExitCode = tyro.extras.subcommand_cli_from_dict(
+            {"page": page, "gate": gate, "matrix": matrix}, prog="python -m reports", args=args
         )
+        return code
     except SystemExit as stopped:
         # The parser's own code for wrong usage, 2, means an interrupted run here.
         return ExitCode.USAGE if stopped.code else ExitCode.OK

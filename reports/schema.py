@@ -158,3 +158,52 @@ class Finding(Artifact):
     compared: int  # how many values were compared; zero is red
     wall_s: float
     hint: str = ""  # likeliest causes when red
+
+
+class DictionaryRow(Artifact):
+    """What one planted fault does to the checks."""
+
+    fault: str
+    ids: list[str]  # in the fault catalogue
+    component: str
+    what: str
+    red: list[str]  # codes of the checks it turned red
+    ran: list[str]  # codes of all checks that ran on it
+    wall_s: float
+
+
+class Dictionary(Artifact):
+    """The fault dictionary: every planted fault and the checks that it turned red.
+
+    The three rates are measured on the dictionary itself: a fault counts as named where its
+    component is ranked first.
+    """
+
+    schema_version: int
+    checks: dict[str, int]  # code and version of every check
+    seed: int
+    rows: list[DictionaryRow]
+    detected: float  # share of faults that turn at least one check red
+    named: float  # share whose component is ranked first
+    named_unseen: float  # the same, by the dictionary without the fault's own row
+    wall_s: float
+
+
+class Suspicion(Artifact):
+    """How likely a component is the broken one, given which checks are red."""
+
+    component: str
+    probability: float
+    faults: list[str]  # planted faults that look most like it, the likeliest first
+
+
+class ProbeReport(Artifact):
+    """The outcome of all checks on one subject, as `--json` prints it."""
+
+    schema_version: int
+    subject: str  # "module:factory", or the bundled core with a fault
+    seed: int
+    findings: list[Finding]
+    suspicions: list[Suspicion] = Field(default_factory=list)  # none where nothing is red
+    experiment: str = ""  # what would tell the two likeliest apart
+    wall_s: float

@@ -217,10 +217,16 @@ def modules(files: list[str]) -> list[str]:
     return found
 
 
+# Modules that break a rule on purpose, and how.
+EXCEPTIONS = {
+    "probes/global_generators.py: import random",  # looks at their states, and gives them back
+    "probes/faults/seeding.py: torch.manual_seed",  # the fault is to call it
+}
+
+
 def _violations(rule: Rule, names: list[str]) -> list[str]:
-    return [
-        f"{name}: {found}" for name in names for found in rule((ROOT / name).read_text("utf-8"))
-    ]
+    found = [f"{name}: {told}" for name in names for told in rule((ROOT / name).read_text("utf-8"))]
+    return [told for told in found if re.sub(r"line \d+: ", "", told) not in EXCEPTIONS]
 
 
 @pytest.mark.parametrize("rule", MODULE_RULES)

@@ -148,13 +148,14 @@ def test_empty_values_do_not_reach_the_program(ready: Project) -> None:
 
 
 def test_variables_are_those_that_the_programs_know() -> None:
-    assert " ".join(VARIABLES) == "GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN"
+    assert " ".join(VARIABLES) == "AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN"
 
 
 @pytest.mark.parametrize(
     ("target", "commands"),
     [
         ("probes", ["python -m probes"]),
+        ("faults", ["python -m probes faults", "python -m reports matrix"]),
         ("regress", ["python -m regression run"]),
         ("gate", ["python -m reports gate"]),
         ("report", ["python -m reports page"]),

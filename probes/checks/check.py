@@ -1,11 +1,28 @@
-"""What a check is, and how its outcome becomes a finding."""
+"""What a check is, and what it brings back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
-from probes.subject import Subject
+from probes.bench import Bench
+from probes.subject import Capability
+
+
+class Component(StrEnum):
+    """The parts of a DQN that can be wrong by themselves."""
+
+    TARGET_NETWORK = "target network"
+    TD_TARGET = "TD target and loss"
+    TERMINATION = "termination and truncation"
+    REPLAY = "replay"
+    FRAMES = "frames and rewards"
+    EXPLORATION = "exploration and cadence"
+    OPTIMIZER = "optimizer and network"
+    SEEDING = "seeding"
+    CHECKPOINTS = "checkpoints"
+    EVALUATION = "evaluation"
 
 
 @dataclass(frozen=True)
@@ -25,18 +42,32 @@ class Outcome:
     compared: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """A property of any correct DQN.
 
     Attributes:
-        code: stable name.
-        component: what is broken when it does not hold.
-        hint: the likeliest causes.
-        run: the check itself, of a subject and a seed.
+        code: stable name, "family.property".
+        component: what is most likely broken when it does not hold.
+        version: raised when the property changes, so that stored findings are not mixed.
+        needs: capabilities of the subject without which it is skipped.
+        what: the property, one sentence.
+        why: what goes wrong in a run without it, one or two sentences.
+        causes: likely causes, the likeliest first.
+        seen: where it really happened, addresses or references.
+        experiment: the next thing to try when it is red.
+        run: the check itself.
+        limit_s: seconds after which it counts as hanging.
     """
 
     code: str
-    component: str
-    hint: str
-    run: Callable[[Subject, int], Outcome]
+    component: Component
+    version: int = 1
+    needs: tuple[Capability, ...] = ()
+    what: str
+    why: str
+    causes: tuple[str, ...]
+    seen: tuple[str, ...]
+    experiment: str
+    run: Callable[[Bench], Outcome]
+    limit_s: float = 60.0

@@ -1,80 +1,292 @@
-"""The optimizer remembers: its steps follow the closed form of one optimizer over all updates."""
+"""The optimizer: what it moves, how far, and what it remembers; and the network that it moves."""
 
 from __future__ import annotations
 
-from typing import Final
+import inspect
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from torch import Tensor
 
-from probes.checks.check import Check, Outcome
-from probes.checks.parts import UpdateTrace, trace_updates
-from probes.subject import Subject
+from probes.bench import Bench
+from probes.checks.by_hand import (
+    Vector,
+    by_hand,
+    draw,
+    flat,
+    generator,
+    gradient,
+    kept,
+    off,
+    randomise,
+    trained,
+    update,
+    with_errors,
+)
+from probes.checks.check import Check, Component, Outcome
+from probes.checks.target_network import shared_bytes
 
-UPDATES: Final = 20
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # of Adam in the recipe of the worlds
+ROWS: Final = 32
+LEARNING_RATE: Final = 7e-4  # nobody's default
 
-Vector = npt.NDArray[np.float64]
+# Epsilon bounds the steps of small gradients. Usual are 1e-8 to 1.5e-4; gradients of a Q-network
+# are often as small as 1e-3, and beyond that most steps would shrink with them.
+LARGEST_EPSILON: Final = 1e-3
+LARGEST_BETA1: Final = 0.99
+SMALLEST_BETA2: Final = 0.9
 
+UPDATES: Final = 12  # by hand
+SMALL: Final = 0.1  # TD errors whose gradients are shorter than what implementations clip
 
-def adam(trace: UpdateTrace, *, forgets: bool) -> Vector:
-    """Weights that Adam reaches from the recorded gradients, in float64.
+# How far, relative to its first step, an optimizer steps when it meets its first gradient again
+# after `UPDATES` of the opposite one. A test works it out with torch's own: 1.7 for Adam, 6.2 for
+# momentum, 0.6 or more for RMSProp, centred or not; zero for an optimizer made anew each time.
+REMEMBERED: Final = 0.6 / 4
 
-    Args:
-        trace: of updates.
-        forgets: as if the optimizer were made anew at every update.
-
-    Returns:
-        [number of weights] float64.
-
-    References:
-        Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization", Algorithm 1.
-    """
-    weights = _flat(trace.online[0])
-    mean, mean_square = np.zeros_like(weights), np.zeros_like(weights)
-    for update, (tensors, rate) in enumerate(
-        zip(trace.gradients, trace.learning_rates, strict=True), start=1
-    ):
-        gradient, age = _flat(tensors), update
-        if forgets:
-            mean, mean_square, age = np.zeros_like(mean), np.zeros_like(mean), 1
-        mean = BETA1 * mean + (1 - BETA1) * gradient
-        mean_square = BETA2 * mean_square + (1 - BETA2) * gradient**2
-        step = (mean / (1 - BETA1**age)) / (np.sqrt(mean_square / (1 - BETA2**age)) + EPS)
-        weights = weights - rate * step
-    return weights
+# With uniform weights within 10 / sqrt(fan in) values reach hundreds, in one draw up and in another
+# down: all of one sign are as likely as a coin that falls 32 times on one side. Squashed ones
+# reach one.
+DRAWS: Final = 32
+UNBOUNDED: Final = 2.0
 
 
-def moments_persist(subject: Subject, seed: int) -> Outcome:
-    """Compares the weights after some updates with those of one Adam, and of one made anew."""
-    trace = trace_updates(subject, seed, UPDATES)
-    actual = _flat(trace.online[-1])
-    remembered, forgotten = adam(trace, forgets=False), adam(trace, forgets=True)
-    # Root mean squares over all weights; a quarter of the way to an optimizer that forgets.
-    tolerance = _rms(remembered - forgotten) / 4
+def holds_online_only(bench: Bench) -> Outcome:
+    """Counts how much memory of each parameter the optimizer's tensors cover."""
+    subject = by_hand(bench).subject
+    held = [tensor for group in subject.optimizer.param_groups for tensor in group["params"]]
+
+    def times(tensor: Tensor) -> float:
+        return sum(shared_bytes(tensor, other) for other in held) / max(
+            tensor.numel() * tensor.element_size(), 1
+        )
+
+    online = [times(parameter) for parameter in trained(subject.online_net)]
+    target = [times(parameter) for parameter in subject.target_net.parameters()]
     return Outcome(
-        holds=_rms(actual - remembered) <= tolerance,
-        expected=f"within {tolerance:.1e} of one Adam over {UPDATES} updates",
-        actual=f"{_rms(actual - remembered):.1e} from it, "
-        f"{_rms(actual - forgotten):.1e} from one made anew each time",
-        compared=actual.size,
+        holds=all(count == 1 for count in online) and not any(target),
+        expected="every parameter of online_net once, and none of target_net",
+        actual=f"{sum(count == 0 for count in online)} of {len(online)} of online_net left out, "
+        f"{sum(count > 1 for count in online)} there twice; "
+        f"{sum(count > 0 for count in target)} of {len(target)} of target_net held",
+        compared=len(online) + len(target),
     )
 
 
-def _flat(tensors: list[Tensor]) -> Vector:
-    return np.concatenate([tensor.numpy().ravel().astype(np.float64) for tensor in tensors])
+def follows_the_settings(bench: Bench) -> Outcome:
+    """Reads the optimizer's settings, fresh and after some updates."""
+    trial = by_hand(bench, learning_rate=LEARNING_RATE)
+    optimizer = trial.subject.optimizer
+    first = [_told(group) for group in optimizer.param_groups]
+    trial.train(trial.settings.warmup_steps + UPDATES)
+    groups = trial.subject.optimizer.param_groups
+    wrong = [f"{a}, later {_told(b)}" for a, b in zip(first, groups, strict=True) if a != _told(b)]
+    for group in groups:
+        sane = {"lr": float(group["lr"]) > 0}
+        if isinstance(optimizer, torch.optim.Adam):
+            beta1, beta2 = map(float, group["betas"])
+            sane = {
+                "lr": bool(np.isclose(float(group["lr"]), LEARNING_RATE, rtol=1e-6)),
+                "eps": 0 <= group["eps"] <= LARGEST_EPSILON,
+                "betas": 0 <= beta1 <= LARGEST_BETA1 and SMALLEST_BETA2 <= beta2 < 1,
+            }
+        wrong += [f"{name} {group[name]}" for name, is_sane in sane.items() if not is_sane]
+    return Outcome(
+        holds=not wrong,
+        expected=f"a constant learning rate, for Adam {LEARNING_RATE} and epsilon at most "
+        f"{LARGEST_EPSILON}",
+        actual=f"{type(optimizer).__name__} with " + "; ".join(wrong or first),
+        compared=len(groups),
+    )
 
 
-def _rms(values: Vector) -> float:
-    return float(np.sqrt(np.mean(values**2)))
+def steps_as_configured(bench: Bench) -> Outcome:
+    """Gives the gradients of some updates to torch's optimizer of that name and settings."""
+    trial = by_hand(bench, learning_rate=LEARNING_RATE, batch_size=ROWS)
+    subject, rng = trial.subject, generator(bench.seed)
+    parameters = trained(subject.online_net)
+    start = flat(parameters)
+    copies = [parameter.detach().clone().requires_grad_() for parameter in parameters]
+    twin = _twin(subject.optimizer, copies)
+    downhill = []
+    for _ in range(UPDATES):
+        before = flat(parameters)
+        gradients = update(subject, with_errors(trial, draw(rng, ROWS), SMALL))
+        downhill.append(float((flat(parameters) - before) @ flat(gradients)) < 0)
+        for copy, found in zip(copies, gradients, strict=True):
+            copy.grad = found
+        if twin is not None:
+            twin.step()
+    kind = type(subject.optimizer).__name__
+    if twin is None:  # not torch's: all that is known is which way its first step should go
+        told = "downhill" if downhill[0] else "not downhill"
+        return Outcome(downhill[0], f"a first step of {kind} downhill", told, len(start))
+    # Made anew at each update, without its correction, or with another rate or epsilon, it ends up
+    # a good part of the way off. Float32 and fused kernels err by less than a thousandth.
+    distance = off(flat(parameters) - start, flat(copies) - start)
+    return Outcome(
+        holds=distance <= 0.02,
+        expected=f"where torch's {type(twin).__name__} comes with the same gradients",
+        actual=f"after {UPDATES} updates {distance:.1%} of the way off",
+        compared=len(start),
+    )
+
+
+def remembers(bench: Bench) -> Outcome:
+    """Repeats the first update after some of the opposite kind, from the same weights."""
+    trial = by_hand(bench, batch_size=ROWS)
+    subject = trial.subject
+    parameters = trained(subject.online_net)
+    transitions = draw(generator(bench.seed), ROWS)
+    up, down = (with_errors(trial, transitions, error) for error in (1.0, -1.0))
+    start = flat(parameters)
+
+    def step() -> tuple[Vector, Vector]:
+        with kept(subject.online_net):
+            found = flat(update(subject, up))
+            return flat(parameters) - start, found
+
+    first, slope = step()
+    for _ in range(UPDATES):
+        gradient(subject, down)
+    again, _ = step()
+    distance = off(again, first)
+    lengths = float(np.linalg.norm(first) * np.linalg.norm(slope))
+    along = -float(first @ slope) / lengths if lengths else 0.0
+    # Plain gradient descent has nothing to remember.
+    plain = along > 0.999
+    return Outcome(
+        holds=distance >= REMEMBERED or plain,
+        expected="another step for the same gradient, after others in between",
+        actual="steps in proportion to the gradient: nothing to remember"
+        if plain
+        else f"a step that differs by {distance:.0%}",
+        compared=len(start),
+    )
+
+
+def output_is_unbounded(bench: Bench) -> Outcome:
+    """Draws large weights, and looks how far values go up and down."""
+    trial = by_hand(bench)
+    rng = generator(bench.seed)
+    obs = draw(rng, ROWS).obs
+    values = []
+    with kept(trial.subject.online_net):
+        for _ in range(DRAWS):
+            randomise(trial.subject.online_net, rng, scale=10.0)
+            values.append(trial.q_table(obs))
+    low, high = float(np.min(values)), float(np.max(values))
+    return Outcome(
+        holds=low < -UNBOUNDED and high > UNBOUNDED,
+        expected=f"values below {-UNBOUNDED} and above {UNBOUNDED} for large weights",
+        actual=f"from {low:.2f} to {high:.2f}",
+        compared=DRAWS,
+    )
+
+
+def _told(group: dict[str, Any]) -> str:
+    """Settings of a parameter group, in words."""
+    names = [name for name in ("lr", "betas", "eps") if name in group]
+    return ", ".join(f"{name} {group[name]}" for name in names)
+
+
+def _twin(optimizer: torch.optim.Optimizer, copies: list[Tensor]) -> torch.optim.Optimizer | None:
+    """Torch's own optimizer of the same kind, over copies; None where it knows no such kind."""
+    kinds = [k for k in type(optimizer).__mro__[:-1] if k.__module__.startswith("torch.optim.")]
+    if len(kinds) < 2 or len(optimizer.param_groups) > 1:  # the base class alone, or a mixture
+        return None
+    known = inspect.signature(kinds[0]).parameters
+    group = optimizer.param_groups[0]
+    settings = {name: group[name] for name in optimizer.defaults if name in known}
+    if issubclass(kinds[0], torch.optim.Adam):
+        settings["lr"] = LEARNING_RATE
+    twin: torch.optim.Optimizer = kinds[0](copies, **settings)
+    return twin
 
 
 CHECKS: Final = (
     Check(
-        code="optimizer.moments-persist",
-        component="optimizer",
-        hint="an optimizer made anew at every update, or over other parameters",
-        run=moments_persist,
+        code="network.output-is-unbounded",
+        component=Component.OPTIMIZER,
+        needs=("online_net",),
+        what="Q-values can be of any size and of either sign.",
+        why="Returns are no probabilities: an activation after the last layer bounds what can be "
+        "learned, and the loss hardly moves.",
+        causes=("softmax, sigmoid, tanh or a rectifier after the last layer",),
+        seen=("github.com/thu-ml/tianshou issue 725",),
+        experiment="print the last module of the network: it should be linear",
+        run=output_is_unbounded,
+    ),
+    Check(
+        code="optimizer.holds-online-only",
+        component=Component.OPTIMIZER,
+        needs=("optimizer", "online_net", "target_net"),
+        what="The optimizer holds every parameter of the online network once, and none of the "
+        "target network.",
+        why="Weight decay or momentum would move a target network that it holds; a parameter that "
+        "it lacks stays as it was drawn.",
+        causes=(
+            "it was given the parameters of a module that contains both networks",
+            "it was made before the network was moved, wrapped or replaced",
+        ),
+        seen=("github.com/DLR-RM/stable-baselines3 issue 1963",),
+        experiment="compare the number of values in its groups with that of the online network",
+        run=holds_online_only,
+    ),
+    Check(
+        code="optimizer.follows-the-settings",
+        component=Component.OPTIMIZER,
+        needs=("optimizer",),
+        what="The learning rate is the one asked for, and stays; epsilon is small against "
+        "gradients; running means forget at usual rates.",
+        why="A port with another rate or epsilon learns, only slower or less stably, and its "
+        "scores are compared with those of the original.",
+        causes=(
+            "defaults of another library, or of another algorithm",
+            "epsilon copied from an optimizer that adds it elsewhere",
+            "a schedule that was not asked for",
+        ),
+        seen=(
+            "github.com/vwxyzjn/cleanrl commit fcf60229",
+            "github.com/google/dopamine commit b7217a7",
+        ),
+        experiment="print optimizer.defaults next to the table of the paper",
+        run=follows_the_settings,
+    ),
+    Check(
+        code="optimizer.steps-as-configured",
+        component=Component.OPTIMIZER,
+        needs=("update", "optimizer", "online_net"),
+        what="Given the same gradients, torch's optimizer of that name and settings arrives at the "
+        "same weights.",
+        why="Optimizers of one name differ between libraries, and one that steps twice, or on "
+        "gradients that were not cleared, still learns.",
+        causes=(
+            "an optimizer of one's own, or of another library, that differs in a detail",
+            "another learning rate than the one asked for",
+            "several steps for an update, or an optimizer made anew each time",
+        ),
+        seen=(
+            "github.com/DLR-RM/stable-baselines3 docs/guide/migration.md",
+            "github.com/vwxyzjn/cleanrl docs/rl-algorithms/dqn.md",
+        ),
+        experiment="swap in torch's optimizer of that name, and compare one step",
+        run=steps_as_configured,
+    ),
+    Check(
+        code="optimizer.remembers",
+        component=Component.OPTIMIZER,
+        needs=("update", "online_net"),
+        what="A step depends on the updates before it, unless the optimizer is plain gradient "
+        "descent.",
+        why="Made anew at every update Adam only ever takes its first step, of full size in every "
+        "weight: it learns, but unstably.",
+        causes=(
+            "the optimizer is made inside the update",
+            "its state is reset, or loaded from an old copy, too often",
+        ),
+        seen=(),
+        experiment="print the optimizer's own count of its steps after a hundred updates",
+        run=remembers,
     ),
 )

@@ -1,149 +1,220 @@
-"""Replay swept with stamped transitions: every index, fill level and wrap position."""
+"""What the replay memory gives out is what happened: traced transition by transition."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from dqn_core.replay import Replay
-from dqn_core.streams import Stream
-from probes.checks.check import Check, Outcome
-from probes.subject import Subject
+from probes.audit import CAPACITY, Tally, audit, counter_trial, looked_into
+from probes.bench import Bench
+from probes.checks.check import Check, Component, Outcome
+from probes.counter import read_stamps
+from probes.subject import Misbehaviour
+from probes.world_env import FRAME_SIDE, WorldEnv, observations
+from probes.world_tables import REWARD_BY_OBS_AND_ACTION
+from probes.worlds import STACK
 
-# (rows of the ring, frames in a stack, episode lengths repeated for ever).
-RINGS: Final = tuple(
-    product((7, 16), (1, 2, 4), ((1,), (2, 3), (5,), (50,)))  # shorter, equal to, longer than it
-)
-STEPS: Final = 40  # each ring wraps at least twice
-EVERYWHERE: Final = "so at every fill level and wrap position"
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Where a frame comes from: its episode, and how many steps into it."""
-
-    episode: int
-    age: int
-
-    def frame(self) -> npt.NDArray[np.uint8]:
-        """A frame of 1 x 2 pixels that carries the stamp."""
-        return np.array([[self.episode, self.age]], np.uint8)
+# Rewards that only a float of 32 bits keeps apart: bytes lose signs, fractions or 256, and a float
+# of 16 bits the last one.
+HARD_REWARDS: Final = (-1.0, 0.5, 255.0, 256.0, -0.125, 0.0, 1000.25)
+# Between one stack for each transition, a matter of taste, and two.
+MOST_STACKS: Final = 1.4
+GAMMA: Final = 0.5
 
 
-@dataclass(frozen=True)
-class Moment:
-    """A ring after some steps, and the stamps of all observations so far.
-
-    Attributes:
-        ring: the memory under test.
-        stamps: of the observation of each step.
-        rows_since: rows written from the first row of each step's stack on.
-        where: the moment in words.
-    """
-
-    ring: Replay
-    stamps: list[Stamp]
-    rows_since: list[int]
-    where: str
+def transitions_are_real(num_envs: int, bench: Bench) -> Outcome:
+    """Traces what is sampled, all through a run, to the steps that were taken."""
+    trial, ledger = counter_trial(bench, num_envs=num_envs)
+    drawn = looked_into(trial)
+    sampled = {stamp.env for stamp in read_stamps(drawn.obs)}
+    if len(sampled) < num_envs:
+        raise Misbehaviour(f"transitions of {num_envs} environments", f"those of {len(sampled)}")
+    outcome = audit(ledger, drawn)["transition"]
+    return outcome.outcome("observation, action, reward, next observation and end of one step")
 
 
-def sweep(replay: type[Replay]) -> Iterator[Moment]:
-    """Fills rings of many shapes, and stops after every step."""
-    for rows, stack, lengths in RINGS:
-        ring = replay(rows, 1, (1, 2), np.uint8, stack, torch.device("cpu"))
-        stamps: list[Stamp] = []
-        needed: list[int] = []  # number of the first row of each step's stack
-        episode = age = written = 0
-        for step in range(STEPS):
-            if age == 0:
-                ring.start(np.zeros(1, np.int64), Stamp(episode, 0).frame()[None])
-                written += 1
-            over = age + 1 == lengths[episode % len(lengths)]
-            terminated = np.array([over and episode % 2 == 0])
-            stamps.append(Stamp(episode, age))
-            needed.append(written - 1 - min(age, stack - 1))
-            following = Stamp(episode, age + 1).frame()[None]
-            action, reward = np.array([[step % 4]]), np.array([[step]])
-            ring.append(action, reward, terminated[None], over & ~terminated[None], following[None])
-            written += 1
-            episode, age = (episode + 1, 0) if over else (episode, age + 1)
-            where = f"{rows} rows, stack {stack}, step {step}"
-            yield Moment(ring, stamps, [written - row for row in needed], where)
+def frames_are_those_shown(bench: Bench) -> Outcome:
+    """Compares sampled stacks, pixel by pixel, with those that the environment showed."""
+    trial, ledger = counter_trial(bench, "frames", total_steps=160, warmup_steps=156)
+    drawn = looked_into(trial, every=3)
+    tally = Tally()
+    for obs, next_obs, terminated in zip(
+        drawn.obs, drawn.next_obs, drawn.terminated.astype(bool), strict=True
+    ):
+        (here,) = read_stamps(obs[None])
+        for name, stamp, stack in (("obs", here, obs), ("next_obs", here.following, next_obs)):
+            if name == "next_obs" and terminated:
+                continue  # its value is never used
+            shown = ledger.shown.get(stamp)
+            whole = shown is not None and np.array_equal(stack, shown)
+            steps = ", ".join(f"{s.episode}/{s.age}" for s in read_stamps(stack[:, None]))
+            seen = "as shown" if whole else f"of episodes/steps {steps}"
+            tally.note("as shown", seen, f"{name} of {here}")
+    return tally.outcome("the very stacks that the environment showed")
 
 
-def transitions_are_whole(subject: Subject, seed: int) -> Outcome:
-    """Each transition has its own frames, action and end, and no one else's."""
-    del seed
-    compared = 0
-    for moment in sweep(subject.replay):
-        batch = moment.ring.gather(*moment.ring.transitions())
-        for index, step in enumerate(batch.reward.long().tolist()):  # rewards carry the step
-            stamp = moment.stamps[step]
-            frames = _frames(stamp, batch.window.shape[1])
-            ended = step + 1 < len(moment.stamps) and moment.stamps[step + 1].age == 0
-            due = (frames, step % 4, ended and stamp.episode % 2 == 0)
-            actual = (
-                batch.window[index].reshape(-1, 2).tolist(),
-                int(batch.action[index]),
-                # The end of the newest transition is not known to the stamps.
-                bool(batch.terminated[index]) if step + 1 < len(moment.stamps) else due[2],
-            )
-            compared += len(frames) + 2
-            if actual != due:
-                return Outcome(
-                    holds=False,
-                    expected=f"(episode, age) of frames, action, end: {due}",
-                    actual=f"{actual}; {moment.where}, transition {step}",
-                    compared=compared,
-                )
-    expected = "frames of one episode in order, then its next; own action and end"
-    return Outcome(True, expected, EVERYWHERE, compared)  # noqa: FBT003  # holds
+def values_survive(bench: Bench) -> Outcome:
+    """Compares sampled rewards and observations, bit by bit, with those given."""
+    trial, ledger = counter_trial(
+        bench, reward=lambda s: HARD_REWARDS[(s.age + 3 * s.episode) % len(HARD_REWARDS)]
+    )
+    drawn = looked_into(trial, every=4)
+    tally = Tally()
+    for here, obs, reward in zip(read_stamps(drawn.obs), drawn.obs, drawn.reward, strict=True):
+        if here in ledger.taken:  # else it is no transition at all, and other checks say so
+            tally.note(ledger.taken[here].reward, float(reward), f"reward of {here}")
+            tally.note(ledger.shown[here].tolist(), obs.tolist(), f"obs of {here}")
+    return tally.outcome("rewards and observations exactly as given")
 
 
-def exactly_the_whole_ones_are_sampled(subject: Subject, seed: int) -> Outcome:
-    """What can be sampled is what is still whole: the newest at once, the torn ones never."""
-    compared = 0
-    stream = Stream(seed, "replay")
-    for moment in sweep(subject.replay):
-        ring = moment.ring
-        whole = [step for step, rows in enumerate(moment.rows_since) if rows <= ring.rows]
-        # So many draws miss one of sixteen equally likely transitions once in 10^14 times.
-        drawn = sorted(set(ring.sample(stream, 500).reward.long().tolist()))
-        compared += len(whole)
-        if drawn != whole:
-            return Outcome(
-                holds=False,
-                expected=f"steps {whole} are sampled",
-                actual=f"steps {drawn}; {moment.where}",
-                compared=compared,
-            )
-    expected = "the newest transition at once, the torn ones never"
-    return Outcome(True, expected, EVERYWHERE, compared)  # noqa: FBT003  # holds
+def environments_learned_apart(bench: Bench) -> Outcome:
+    """Trains in two environments, each showing one state, whose rewards are opposite."""
+    world = REWARD_BY_OBS_AND_ACTION
+    halves = [replace(world, starts=(state,)) for state in world.starts]
+    steps = 464
+    trial = bench.trial(
+        lambda number: WorldEnv(halves[number % 2], "vector"),
+        gamma=GAMMA, num_envs=2, total_steps=steps, learning_rate=2e-3,
+    )  # fmt: skip
+    trial.train(steps)
+    solved, tolerance = world.solve(GAMMA), world.tolerance(GAMMA)
+    learned = trial.q_table(observations(world, "vector"))
+    state, action = np.unravel_index(np.argmax(np.abs(learned - solved)), solved.shape)
+    return Outcome(
+        holds=bool((np.abs(learned - solved) <= tolerance).all()),
+        expected=f"Q(environment {state}, a{action}) = {solved[state, action]:.3f} ± {tolerance}",
+        actual=f"{learned[state, action]:.3f}",
+        compared=learned.size,
+    )
 
 
-def _frames(stamp: Stamp, length: int) -> list[list[int]]:
-    """Stamps of a stack and the frame after it; the first frame of an episode is repeated."""
-    ages = range(stamp.age + 2 - length, stamp.age + 2)
-    return [[stamp.episode, max(age, 0)] for age in ages]
+def memory_per_transition(bench: Bench) -> Outcome:
+    """Fills a memory with frames, and asks how much it holds."""
+    steps = CAPACITY * 3 // 2
+    trial, _ = counter_trial(bench, "frames", total_steps=steps, warmup_steps=2 * steps)
+    trial.train(steps)
+    frames = trial.subject.replay_bytes() / CAPACITY / FRAME_SIDE**2
+    most = MOST_STACKS * STACK
+    return Outcome(
+        holds=bool(0 < frames <= most),
+        expected=f"bytes of at most {most:.1f} frames for each transition; 1 is enough",
+        actual=f"{frames:.1f} frames",
+        compared=1,
+    )
 
 
 CHECKS: Final = (
     Check(
-        code="replay.transitions-are-whole",
-        component="replay",
-        hint="stacks across an episode's start or the write head, shifted columns",
-        run=transitions_are_whole,
+        code="replay.transitions-are-real",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="Every sampled transition is one step that was taken: observation, action, reward, "
+        "next observation and end belong together.",
+        why="The learner believes what the memory tells it. With a column that lags, or a row that "
+        "is half overwritten, it regresses on transitions that never happened.",
+        causes=(
+            "a column of the memory is shifted, or written to another row than the rest",
+            "transitions are sampled across the write head of the ring",
+            "an index array is changed in place between two columns",
+            "rewards are clipped or scaled on their way",
+        ),
+        seen=(
+            "github.com/DLR-RM/stable-baselines3 issue 1853",
+            "github.com/tensorforce/tensorforce pull 142",
+            "github.com/thu-ml/tianshou issue 82",
+            "github.com/google/dopamine commit 2aa6fb9",
+            "github.com/will-maclean/sb3-burn issue 3",
+        ),
+        experiment="add ten transitions to a memory of four rows, sample all and print them",
+        run=partial(transitions_are_real, 1),
     ),
     Check(
-        code="replay.exactly-the-whole-ones",
-        component="replay",
-        hint="a range that leaves out the newest, or keeps what is half overwritten",
-        run=exactly_the_whole_ones_are_sampled,
+        code="replay.environments-stay-apart",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="With three environments every sampled transition is a step of one of them, and all "
+        "three are sampled.",
+        why="Mixed environments give observations other actions, rewards and successors than "
+        "their own; with one environment nothing of it shows.",
+        causes=(
+            "an axis of environments is reshaped in the wrong order for one column",
+            "actions or rewards are rolled by one environment",
+            "only the first environment is stored",
+        ),
+        seen=("github.com/chainer/chainerrl pull 442",),
+        experiment="replay.transitions-are-real green and this red: print one step of all "
+        "environments, and the rows that it became",
+        run=partial(transitions_are_real, 3),
+    ),
+    Check(
+        code="replay.environments-learned-apart",
+        component=Component.REPLAY,
+        what="Two environments with opposite rewards are both learned.",
+        why="Where columns of environments are mixed, opposite rewards cancel, and values drift "
+        "to their average.",
+        causes=(
+            "actions or rewards of one environment are stored with observations of another",
+            "the batch of observations of all environments is passed on in another order",
+        ),
+        seen=("github.com/chainer/chainerrl pull 442",),
+        experiment="train the same with one environment; values near 0 mean mixed rows",
+        run=environments_learned_apart,
+    ),
+    Check(
+        code="replay.frames-are-those-shown",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="Sampled stacks of frames equal, pixel by pixel, those that the environment showed.",
+        why="A memory that keeps frames once builds its stacks anew. Where they hold frames of two "
+        "episodes, or of the row just overwritten, the network learns from what it never sees "
+        "when it acts.",
+        causes=(
+            "stacks reach back beyond the start of the episode",
+            "the oldest stacks are half overwritten",
+            "frames are newest first in the memory and newest last when acting",
+            "every skipped frame is pushed to the stack",
+        ),
+        seen=(
+            "github.com/google/dopamine issue 213",
+            "github.com/keras-rl/keras-rl pull 138",
+            "github.com/Kaixhin/Rainbow issue 7",
+            "github.com/rlcode/reinforcement-learning pull 128",
+        ),
+        experiment="print which episode and step each frame of the stack comes from",
+        run=frames_are_those_shown,
+    ),
+    Check(
+        code="replay.values-survive",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="Rewards and observations come back exactly as they were given.",
+        why="A column of bytes has no sign and no fractions, and one of 16-bit floats rounds; "
+        "small tasks with rewards of 0 and 1 never show it.",
+        causes=(
+            "rewards are stored as integers or bytes",
+            "observations are stored in a smaller type, or scaled in place",
+            "rewards are clipped or scaled on their way",
+        ),
+        seen=("github.com/thu-ml/tianshou issue 65", "github.com/chandar-lab/RLHive pull 86"),
+        experiment="print the dtype of every column",
+        run=values_survive,
+    ),
+    Check(
+        code="replay.memory-per-transition",
+        component=Component.REPLAY,
+        needs=("replay_bytes",),
+        what="The memory holds at most one stack of frames for each transition, with some room.",
+        why="A million transitions of Atari take 7 GB as frames, 28 GB as stacks, and 56 GB as "
+        "stacks of observation and next observation.",
+        causes=(
+            "observation and next observation are both stored as whole stacks",
+            "frames are stored as 32-bit floats",
+        ),
+        seen=("github.com/DLR-RM/stable-baselines3, unless optimize_memory_usage is set",),
+        experiment="divide the size of the array of observations by capacity and frame size",
+        run=memory_per_transition,
     ),
 )

@@ -3,42 +3,269 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from probes.checks.check import Check, Outcome
-from probes.subject import GAMMA, VIEWS, Network, Subject, q_table
-from probes.worlds import CONSTANT_REWARD, TWO_STEP, WORLDS, World
+from probes.bench import Bench
+from probes.checks.check import Check, Component, Outcome
+from probes.subject import Misbehaviour
+from probes.world_env import View, WorldEnv, observations
+from probes.world_tables import (
+    BRANCHING,
+    CONSTANT_REWARD,
+    DELAYED_REWARD,
+    FLICKER,
+    NOISY_REWARD,
+    REWARD_BY_ACTION,
+    REWARD_BY_OBS,
+    REWARD_BY_OBS_AND_ACTION,
+    TIME_LIMIT,
+    TWO_ENDS,
+    TWO_STEP,
+    VELOCITY,
+    WIDE_VALUES,
+)
+from probes.worlds import World
 
-HINTS: Final = {
-    CONSTANT_REWARD.name: "an ended episode that bootstraps, a loss or optimizer that never moves",
-    TWO_STEP.name: "gamma lost or applied twice, a target network that is never synced",
+GAMMA: Final = 0.5  # small, so that faults in discounting move values far
+# 400 or 100 updates, and a learning rate at which Adam settles within them, but does not swing.
+BUDGET: Final[dict[View, dict[str, Any]]] = {
+    "vector": {"total_steps": 464, "learning_rate": 5e-4},
+    "frames": {"total_steps": 164, "learning_rate": 3e-4, "batch_size": 16},
 }
-OTHER_HINT: Final = "columns shifted against each other in replay, sums that mix rows of a batch"
+# Noise goes on for ever: larger batches and smaller steps average over it. The standard deviation
+# of healthy values is then a ninth of the tolerance.
+AVERAGING: Final[dict[str, Any]] = {"learning_rate": 2.5e-4, "batch_size": 128, "warmup_steps": 128}
 
 
-def learns_solved_values(world: World, network: Network, subject: Subject, seed: int) -> Outcome:
-    """Trains in a world, and compares every Q-value with the solved one."""
+def learns_solved_values(
+    world: World, view: View, settings: dict[str, Any], bench: Bench
+) -> Outcome:
+    """Trains in a world at random, and compares every Q-value with the solved one."""
+    trial = bench.trial(lambda _: WorldEnv(world, view), gamma=GAMMA, **settings)
+    trial.train(trial.settings.total_steps)
     solved, tolerance = world.solve(GAMMA), world.tolerance(GAMMA)
-    learned = q_table(subject.train(world, network, seed), world, network)
+    learned = trial.q_table(observations(world, view))
+    if learned.shape != solved.shape:
+        raise Misbehaviour(f"{solved.shape[1]} Q-values", f"q_values has {learned.shape[1]}")
     distance = np.abs(learned - solved)
-    state, action = np.unravel_index(np.nanargmax(distance), distance.shape)
+    state, action = np.unravel_index(np.argmax(distance), distance.shape)
+    holds = bool((distance <= tolerance).all())
+    fitting = [] if holds else world.resembling(learned, GAMMA)
     return Outcome(
-        holds=bool((distance <= tolerance).all()),  # false for nan
+        holds=holds,
         expected=f"Q(s{state}, a{action}) = {solved[state, action]:.3f} ± {tolerance:.3f}",
-        actual=f"{learned[state, action]:.3f}",
+        actual=f"{learned[state, action]:.3f}"
+        + (f", as if: {' or '.join(fitting)}" if fitting else ""),
         compared=learned.size,
     )
 
 
-CHECKS: Final = tuple(
-    Check(
-        code=f"world.{world.name}.{network}",
-        component=world.isolates,
-        hint=HINTS.get(world.name, OTHER_HINT),
-        run=partial(learns_solved_values, world, network),
+def _checks(
+    world: World, views: tuple[View, ...] = ("vector",), settings: dict[str, Any] | None = None,
+    **words: Any,
+) -> tuple[Check, ...]:  # fmt: skip
+    """A check of the world for each view."""
+    return tuple(
+        Check(
+            code=f"world.{world.name}.{view}",
+            run=partial(learns_solved_values, world, view, BUDGET[view] | (settings or {})),
+            **words,
+        )
+        for view in views
     )
-    for network in VIEWS
-    for world in WORLDS
-)
+
+
+CHECKS: Final = (
+    *_checks(
+        CONSTANT_REWARD,
+        views=("vector", "frames"),
+        component=Component.TD_TARGET,
+        what="Where every step ends the episode with the same reward, the Q-value is that reward.",
+        why="An ended episode has no next value. With one, every value of the task is inflated by "
+        "up to 1 / (1 - gamma), and returns may still look fine for a while.",
+        causes=(
+            "the end of an episode is not used in the target",
+            "the loss or the optimizer never moves the weights",
+            "the reward is lost on its way",
+        ),
+        seen=("github.com/navneet-nmk/pytorch-rl issue 2",),
+        experiment="print reward, terminated and target of one batch",
+    ),
+    *_checks(
+        REWARD_BY_OBS,
+        component=Component.REPLAY,
+        what="Where the reward depends on the observation alone, so does the Q-value.",
+        why="If the rows of a batch are mixed, or an observation is paired with another one's "
+        "reward, every value drifts to the average.",
+        causes=(
+            "columns of the replay memory are shifted against each other",
+            "the loss broadcasts [B, 1] against [B]",
+            "observations share memory and are overwritten later",
+        ),
+        seen=("github.com/MoMe36/BranchingDQN issue 2",),
+        experiment="run the replay checks; compare the shapes of prediction and target",
+    ),
+    *_checks(
+        TWO_STEP,
+        component=Component.TD_TARGET,
+        what="A reward one step ahead is worth gamma times itself.",
+        why="A discount that is missing or applied twice moves every value by a factor; a target "
+        "network that never moves stops values from travelling at all.",
+        causes=(
+            "gamma lost or applied twice",
+            "a target network that is never synced",
+            "the next observation is not the next one",
+        ),
+        seen=("github.com/AgileRL/AgileRL issue 464",),
+        experiment="compare the learned value with gamma**2 and with 1 times the reward",
+    ),
+    *_checks(
+        REWARD_BY_ACTION,
+        component=Component.REPLAY,
+        what="Where the reward depends on the action alone, so does the Q-value.",
+        why="If the wrong Q-value is trained, the agent cannot tell actions apart.",
+        causes=("the stored action is not the one taken", "the gather uses a wrong index"),
+        seen=("github.com/thu-ml/tianshou issue 82",),
+        experiment="print the actions of a sampled batch next to those of the environment",
+    ),
+    *_checks(
+        REWARD_BY_OBS_AND_ACTION,
+        views=("vector", "frames"),
+        component=Component.REPLAY,
+        what="Where the reward depends on observation and action together, so does the Q-value.",
+        why="It is the smallest task in which observation, action and reward must all three be "
+        "those of one transition.",
+        causes=("one column of the replay memory lags behind", "two environments are mixed up"),
+        seen=("github.com/will-maclean/sb3-burn issue 3",),
+        experiment="run the replay checks, then this one with a single environment",
+    ),
+    *_checks(
+        BRANCHING,
+        component=Component.TD_TARGET,
+        what="What is bootstrapped from is the largest Q-value of the row's own next observation.",
+        why="A mean, a minimum or another row's maximum still learns one-step rewards, but the "
+        "agent then does not learn to act well later on.",
+        causes=(
+            "the maximum is taken along the wrong axis, or over the whole batch",
+            "the next value is a mean, or that of the action which happened to follow",
+            "the next value is gathered with the present action",
+        ),
+        seen=("github.com/google/dopamine commit 7315342",),
+        experiment="print next Q-values [B, A] and next values [B] of one batch side by side",
+    ),
+    *_checks(
+        DELAYED_REWARD,
+        component=Component.TARGET_NETWORK,
+        what="A reward four steps ahead is worth gamma**4 times itself.",
+        why="Values travel one step back with each sync. If syncing stops, or is too rare, all "
+        "that is far from a reward keeps the values it was born with.",
+        causes=(
+            "the target network is synced once, or far too seldom",
+            "the sync period is counted in another unit",
+            "gamma lost or applied twice",
+        ),
+        seen=("github.com/AgileRL/AgileRL issue 464", "github.com/pfnet/pfrl pull 200"),
+        experiment="count syncs; see how many states back from the reward the values are right",
+    ),
+    *_checks(
+        WIDE_VALUES,
+        component=Component.TD_TARGET,
+        what="Rewards of -30 and +30 are worth -30 and +30.",
+        why="Returns of real tasks are neither small nor positive. A squashed output, a clipped "
+        "reward or a loss that is flat for large errors can never reach them.",
+        causes=(
+            "a softmax, sigmoid or tanh behind the last layer",
+            "the TD error is clipped inside a squared loss, which has no gradient there",
+            "rewards are clipped though nobody asked for it",
+        ),
+        seen=(
+            "github.com/thu-ml/tianshou issue 725",
+            "github.com/devsisters/DQN-tensorflow issue 16",
+            "github.com/spragunr/deep_q_rl issue 46",
+        ),
+        experiment="print Q-values, rewards and the gradient at the output for one batch",
+    ),
+    *_checks(
+        NOISY_REWARD,
+        settings=AVERAGING,
+        component=Component.TD_TARGET,
+        what="A noisy reward is worth its mean.",
+        why="A loss that pulls harder one way, or rewards that lose their fraction, bias every "
+        "value without any sign of it in deterministic tasks.",
+        causes=(
+            "the loss treats errors of one sign otherwise than those of the other",
+            "rewards are stored as integers",
+            "steps are so large that the last reward wins",
+        ),
+        seen=("github.com/thu-ml/tianshou issue 65", "github.com/chandar-lab/RLHive pull 86"),
+        experiment="print the rewards of a sampled batch, and the loss of errors +1 and -1",
+    ),
+    *_checks(
+        TIME_LIMIT,
+        component=Component.TERMINATION,
+        what="Where only a time limit ends episodes, a reward r in each step is worth "
+        "r / (1 - gamma).",
+        why="A limit that is stored as an end of the task tells the agent that the world stops "
+        "there: values are biased low, and the loss never vanishes.",
+        causes=(
+            "terminated or truncated is stored where terminated is meant",
+            "the environment is wrapped so that both ends look the same",
+        ),
+        seen=(
+            "github.com/keras-rl/keras-rl issue 298",
+            "github.com/Curt-Park/rainbow-is-all-you-need issue 70",
+        ),
+        experiment="print terminated of the transitions whose episode was truncated",
+    ),
+    *_checks(
+        TWO_ENDS,
+        component=Component.TERMINATION,
+        what="Of two episodes of one length, the truncated one goes on in value from its final "
+        "observation, and the terminated one does not.",
+        why="Bootstrapping at both ends, at neither, or from the next episode's first "
+        "observation biases every value in tasks that have time limits.",
+        causes=(
+            "one flag stands for both ends",
+            "the next episode's first observation is stored as the final one",
+        ),
+        seen=(
+            "github.com/DLR-RM/stable-baselines3 issue 934",
+            "github.com/vwxyzjn/cleanrl issue 460",
+        ),
+        experiment="print the last transition of a truncated episode as it is sampled",
+    ),
+    *_checks(
+        VELOCITY,
+        views=("frames",),
+        component=Component.FRAMES,
+        what="A value that depends on the direction of motion is learned, and means the same "
+        "when acting: newest frame last.",
+        why="A stack that is reversed in replay alone turns every motion around for the learner; "
+        "one that never changes shows no motion at all.",
+        causes=(
+            "replay puts the frames of a stack in another order than acting does",
+            "the stack repeats one frame",
+        ),
+        seen=("github.com/thu-ml/tianshou issue 1272", "github.com/AndersonJo/dqn-pytorch issue 4"),
+        experiment="number the frames; print a stack when acting and the same one from replay",
+    ),
+    *_checks(
+        FLICKER,
+        views=("frames",),
+        component=Component.FRAMES,
+        what="What was seen three frames ago still counts: the whole stack is used.",
+        why="Sprites flicker. An agent that sees the newest frames alone forgets what is not "
+        "drawn just now.",
+        causes=(
+            "the stack repeats the newest frame, or is shorter than it should be",
+            "stacks are cut at a wrong place in the episode",
+        ),
+        seen=(
+            "github.com/andnp/rl-control-template pull 20",
+            "github.com/rlcode/reinforcement-learning pull 128",
+        ),
+        experiment="number the frames; print a sampled stack of the middle of an episode",
+    ),
+)  # fmt: skip

@@ -204,7 +204,7 @@ def test_misuse_is_refused():
     with pytest.raises(ValueError, match="beyond the end of an episode"):
         ring.append(np.zeros((2, 1)), np.zeros((2, 1)), ends, ~ends, rows)
     many = np.zeros((20, 1))
-    with pytest.raises(ValueError, match="20 transitions at once do not fit into 20 rows"):
+    with pytest.raises(ValueError, match="20 transitions at once do not fit 20 rows"):
         ring.append(many, many, many > 0, many > 0, np.zeros((20, 1, 3), np.float32))
     assert len(ring) == 0
     with pytest.raises(ValueError, match="at least 6 rows for each environment, got 5"):

@@ -2,110 +2,106 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from probes.checks.check import Check, Outcome
-from probes.faults import FAULTS, UnknownFaultError, subject_with
-from probes.ladder import CHECKS, run_check
-from probes.subject import Subject
+from probes.bench import Bench
+from probes.checks.check import Check, Component, Outcome
+from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
+from probes.judging import judge
+from probes.ladder import CHECKS, UnknownCheckError, check_named, select
+from probes.subjects import core
+from probes.subjects.core import CoreSubject, Parts
 from reports.schema import FindingStatus
 
 CODES = [check.code for check in CHECKS]
+VECTOR = [code for code in CODES if not code.endswith("frames")]
+PAIRS = [(fault.name, code) for fault in FAULTS for code in fault.caught_by]
 
 
-def expanded(network: str) -> list[tuple[str, str]]:
-    return [
-        (fault.name, code.replace("*", network))
-        for fault in FAULTS
-        for code in fault.caught_by
-        if network == "mlp" or code.endswith("*")
-    ]
-
-
-# With frames a check takes seconds: one fault for each world is enough there.
-WITH_FRAMES = {code: fault for fault, code in reversed(expanded("cnn"))}
-
-
-@pytest.mark.parametrize(("fault", "code"), expanded("mlp"))
+@pytest.mark.parametrize(("fault", "code"), PAIRS)
 def test_a_fault_turns_its_checks_red(fault, code):
-    finding = run_check(code, fault, seed=0)
+    finding = judge(check_named(code), fault_named(fault).parts.make, seed=0)
     assert finding.status is FindingStatus.RED, finding
     assert finding.compared > 0
+    assert finding.expected
+    assert finding.actual
     assert finding.hint
 
 
-@pytest.mark.parametrize(("code", "fault"), WITH_FRAMES.items())
-def test_a_fault_turns_its_checks_red_with_frames(fault, code):
-    assert run_check(code, fault, seed=0).status is FindingStatus.RED
-
-
 def test_every_check_has_a_fault_that_turns_it_red():
-    assert {code for network in ("mlp", "cnn") for _, code in expanded(network)} == set(CODES)
+    assert {code for _, code in PAIRS} == set(CODES)
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("code", [code for code in CODES if not code.endswith("cnn")])
+@pytest.mark.parametrize(
+    ("code", "seed"),
+    [(code, seed) for code in CODES for seed in range(1 if code.endswith("frames") else 3)],
+)
 def test_the_healthy_core_is_green(code, seed):
-    finding = run_check(code, "", seed)
+    finding = judge(check_named(code), core.make, seed)
     assert finding.status is FindingStatus.GREEN, finding
     assert finding.compared > 0
 
 
-def test_nothing_compared_is_red(monkeypatch):
-    def compares_nothing(subject: Subject, seed: int) -> Outcome:
-        del subject, seed
+@pytest.mark.parametrize("code", VECTOR)
+def test_another_loss_optimizer_and_target_are_green_too(code):
+    def make(make_env, settings):
+        settings = replace(settings, double=True)
+        return CoreSubject(make_env, settings, Parts(), "mse", "centred_rmsprop")
+
+    finding = judge(check_named(code), make, seed=3)
+    assert finding.status is FindingStatus.GREEN, finding
+
+
+def test_faults_and_checks_are_well_described():
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    assert len(set(CODES)) == len(CODES)
+    for check in CHECKS:
+        assert all([check.what, check.why, check.causes, check.seen, check.experiment]), check.code
+    for fault in FAULTS:
+        assert fault.ids
+        assert fault.what.endswith(".")
+    assert {fault.component for fault in FAULTS} == set(Component)
+    planted = {name for fault in FAULTS for name in fault.ids}
+    assert not planted & set(ABSENT)
+    assert all(reason.endswith(".") for reason in ABSENT.values())
+
+
+def test_nothing_compared_is_red():
+    def compares_nothing(bench: Bench) -> Outcome:
+        del bench
         return Outcome(holds=True, expected="", actual="", compared=0)
 
-    vacuous = Check("vacuous", "nothing", "write the check", compares_nothing)
-    monkeypatch.setattr("probes.ladder.CHECKS", (vacuous,))
-    assert run_check("vacuous", "", seed=0).status is FindingStatus.RED
+    vacuous = replace(CHECKS[0], run=compares_nothing)
+    assert judge(vacuous, core.make, seed=0).status is FindingStatus.RED
 
 
-def test_faults_are_named_and_unknown_ones_refused():
-    assert subject_with("").name == "dqn_core"
-    assert subject_with("no-terminal-mask").name == "dqn_core with no-terminal-mask"
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
-    assert all(fault.part.__doc__ for fault in FAULTS)
+def test_a_missing_capability_is_a_skip_that_names_it():
+    class Blind(CoreSubject):
+        sample = None  # type: ignore[assignment]
+
+    def asks(bench: Bench) -> Outcome:
+        bench.trial(partial(pytest.fail, "no environment is needed"))
+        return Outcome(holds=True, expected="", actual="", compared=1)
+
+    needy = Check(**{**vars(CHECKS[0]), "needs": ("sample", "update"), "run": asks})
+    factory = partial(_without_environment, Blind)
+    finding = judge(needy, factory, seed=0)
+    assert finding.status is FindingStatus.SKIP
+    assert finding.actual == "not offered: sample"
+
+
+def _without_environment(kind, make_env, settings):
+    del make_env, settings
+    return kind.__new__(kind)
+
+
+def test_names_are_matched_and_unknown_ones_refused():
+    assert select("") == CHECKS
+    assert {check.code for check in select("world.*.vector")} <= set(VECTOR)
+    with pytest.raises(UnknownCheckError, match=r"nearest +world.constant-reward.vector"):
+        select("world.constant-rewards")
     with pytest.raises(UnknownFaultError, match=r"nearest +no-terminal-mask"):
-        subject_with("no-terminal-masc")
-
-
-def probes(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "probes", *arguments],
-        env=os.environ | variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--seed", "-1"], "expected a non-negative integer, got '-1'"),
-        (["--seed", "$(touch x)"], "expected a non-negative integer"),
-        (["--fault", "nonsense"], "unknown fault 'nonsense'"),
-        (["--what"], ""),
-    ],
-)
-def test_bad_words_are_usage_errors(arguments, message):
-    ran = probes(*arguments)
-    assert ran.returncode == 4, ran.stderr
-    assert message in ran.stderr
-    assert "Traceback" not in ran.stderr
-
-
-def test_faults_can_be_listed():
-    ran = probes("--list-faults")
-    assert ran.returncode == 0
-    assert all(fault.name in ran.stdout for fault in FAULTS)
-
-
-def test_a_red_table_has_exit_code_one_and_names_the_component():
-    ran = probes(HARNESS_FAULT="discount-missing", HARNESS_SEED="5")
-    assert ran.returncode == 1
-    assert "dqn_core with discount-missing: 14 checks, seed 5" in ran.stdout
-    assert "world.two-step-discounting.mlp: suspect the TD target" in ran.stdout
-    assert "14 of 14 checks ran, 2 red" in ran.stdout
+        fault_named("no-terminal-masc")

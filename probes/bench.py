@@ -1,0 +1,168 @@
+"""Where a subject is put to the test: watched environments, and a subject that trains in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from probes.subject import (
+    Array,
+    Env,
+    Factory,
+    Misbehaviour,
+    Settings,
+    WhiteBox,
+    q_table,
+)
+
+# A subject may train on whole rollouts; more than this beyond what was asked is no rounding.
+ROUNDING_STEPS: Final = 256
+
+
+@dataclass
+class Log:
+    """What a subject did to one environment, in order.
+
+    Attributes:
+        seeds: of every reset; None where none was given.
+        actions: of every step.
+        starts: number of steps before each reset.
+    """
+
+    seeds: list[int | None] = field(default_factory=list)
+    actions: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+
+
+class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment that notes what is done to it, and refuses what none may do.
+
+    Args:
+        env: whose observations, rewards and ends are passed on untouched.
+        before_step: called before each step; a check may ask the subject something there.
+    """
+
+    def __init__(self, env: Env, before_step: Callable[[], None]) -> None:
+        super().__init__(env)
+        self.log = Log()
+        self._before_step = before_step
+        self._shown: Array | None = None
+        self._copy: Array | None = None
+        self._running = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """As the environment's."""
+        self.log.seeds.append(seed)
+        self.log.starts.append(len(self.log.actions))
+        obs, info = super().reset(seed=seed, options=options)
+        self._running = True
+        return self._show(obs), info
+
+    def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
+        """As the environment's.
+
+        Raises:
+            Misbehaviour: for an action outside the space, a step after the end of an episode, or an
+                observation that was changed in place.
+        """
+        self._before_step()
+        if not self._running:
+            raise Misbehaviour("reset() after the end of an episode", "step() was called")
+        if self._shown is not None and not np.array_equal(self._shown, cast("Array", self._copy)):
+            raise Misbehaviour("observations left as they are", "one was changed in place")
+        space = cast("gymnasium.spaces.Discrete", self.action_space)
+        if np.ndim(action) != 0 or not 0 <= int(action) < int(space.n):
+            raise Misbehaviour(f"actions from 0 to {int(space.n) - 1}", f"it took {action!r}")
+        self.log.actions.append(int(action))
+        obs, reward, terminated, truncated, info = super().step(int(action))
+        self._running = not (terminated or truncated)
+        return self._show(obs), reward, terminated, truncated, info
+
+    def _show(self, obs: Array) -> Array:
+        self._shown, self._copy = obs, obs.copy()
+        return obs
+
+
+class Trial:
+    """A subject, and the environments that it asked for.
+
+    Args:
+        factory: of the subject.
+        make_env: called for each environment, with its number.
+        settings: for the subject.
+
+    Attributes:
+        subject: the implementation; members beyond the protocol only where a check needs them.
+        watched: all environments made, in order; some serve only to ask for shapes.
+        before_step: may be set to what is to be called before each step of any environment.
+    """
+
+    def __init__(
+        self, factory: Factory, make_env: Callable[[int], Env], settings: Settings
+    ) -> None:
+        self.settings = settings
+        self.watched: list[Watched] = []
+        self.before_step: Callable[[], None] = lambda: None
+
+        def make() -> Env:
+            # Looked up at each step: it may be set after the subject was made.
+            env = Watched(make_env(len(self.watched)), lambda: self.before_step())  # noqa: PLW0108
+            self.watched.append(env)
+            return env
+
+        self.subject = cast("WhiteBox", factory(make, settings))
+
+    @property
+    def played(self) -> list[Watched]:
+        """The environments in which steps were taken."""
+        return [env for env in self.watched if env.log.actions]
+
+    @property
+    def steps(self) -> int:
+        """Agent steps taken so far, over all environments."""
+        return sum(len(env.log.actions) for env in self.watched)
+
+    def train(self, steps: int) -> None:
+        """Lets the subject train.
+
+        Raises:
+            Misbehaviour: if it took fewer steps than asked for, or many more.
+        """
+        before = self.steps
+        self.subject.train(steps)
+        taken = self.steps - before
+        if not steps <= taken <= steps + ROUNDING_STEPS:
+            raise Misbehaviour(f"train({steps}) to take {steps} steps", f"it took {taken}")
+
+    def q_table(self, observations: Array) -> npt.NDArray[np.float64]:
+        """Q-values [B, A] of the subject, held to the protocol."""
+        return q_table(self.subject, observations)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a check is run on.
+
+    Attributes:
+        factory: of the subject.
+        seed: of everything the check draws, and of the subject.
+    """
+
+    factory: Factory
+    seed: int
+
+    def trial(self, make_env: Callable[[int], Env], **settings: Any) -> Trial:
+        """Sets a subject up in environments.
+
+        Args:
+            make_env: from the number of an environment to the environment.
+            settings: fields of `Settings`; the seed is the bench's, if not given.
+        """
+        return Trial(self.factory, make_env, Settings(**({"seed": self.seed} | settings)))

@@ -1,0 +1,253 @@
+"""The loss: which gradient a batch gives, and that following it fits the targets."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from probes.bench import Bench
+from probes.checks.by_hand import (
+    ACTIONS,
+    Vector,
+    by_hand,
+    draw,
+    generator,
+    gradient,
+    off,
+    rows_of,
+    with_errors,
+)
+from probes.checks.check import Check, Component, Outcome
+from probes.checks.td_target import GAMMA, Form, unlike_values
+
+ROWS: Final = 32
+# TD errors this small are in the quadratic part of any robust loss, and their gradients shorter
+# than what implementations clip.
+SMALL: Final = 0.1
+
+FIT_ERROR: Final = 3.0  # outside [-1, 1], so that outputs which are squashed cannot follow
+FIT_UPDATES: Final = 150
+FIT_LEARNING_RATE: Final = 5e-3
+
+
+def averages_over_rows(bench: Bench) -> Outcome:
+    """Compares the gradient of a batch with that of the batch and its copy together."""
+    trial = by_hand(bench, batch_size=ROWS)
+    transitions = with_errors(trial, draw(generator(bench.seed), ROWS), SMALL)
+    once = gradient(trial.subject, transitions)
+    twice = gradient(trial.subject, rows_of(transitions, np.tile(np.arange(ROWS), 2)))
+    # A sum is off by its whole length; we allow a quarter of that.
+    distance = off(twice, once)
+    ratio = np.linalg.norm(twice) / max(np.linalg.norm(once), np.finfo(np.float64).tiny)
+    return Outcome(
+        holds=distance <= 0.25,
+        expected="the same gradient when every row is there twice",
+        actual=f"{ratio:.2f} times as long, off by {distance:.0%}",
+        compared=once.size,
+    )
+
+
+def rows_do_not_mix(bench: Bench) -> Outcome:
+    """Turns the TD errors of half the rows around, next to one and next to another other half."""
+    trial = by_hand(bench, batch_size=ROWS)
+    transitions = draw(generator(bench.seed), ROWS)
+    turned = np.arange(ROWS) % 2 == 0
+
+    def effect(other_action: int) -> Vector:
+        action = np.where(turned, transitions.action, other_action)
+        up, down = (
+            gradient(trial.subject, with_errors(trial, transitions._replace(action=action), error))
+            for error in (SMALL, np.where(turned, -SMALL, SMALL))
+        )
+        return down - up
+
+    first, second = effect(0), effect(1)
+    # Zero however the loss is shaped or averaged. Where targets meet other rows' predictions, the
+    # other half has half of the effect, in the weights of one action and then of the other.
+    distance = off(second, first)
+    return Outcome(
+        holds=distance <= 0.1,
+        expected="new targets to change the gradient alike, whatever the other rows are",
+        actual=f"the changes differ by {distance:.0%}",
+        compared=first.size,
+    )
+
+
+def big_errors_count(bench: Bench) -> Outcome:
+    """Compares the gradients of big TD errors with that of a small one."""
+    trial = by_hand(bench, batch_size=ROWS)
+    transitions = draw(generator(bench.seed), ROWS)
+    small, *big = (
+        gradient(trial.subject, with_errors(trial, transitions, error))
+        for error in (SMALL, 10.0, 100.0)
+    )
+    # A loss that is convex in the error never pulls less where the error is larger, clipped
+    # gradient or not. One that is cut off does not pull at all; we allow a quarter of that.
+    length = float(np.linalg.norm(small)) or np.inf
+    pulls = [float(vector @ small) / length**2 for vector in big]
+    return Outcome(
+        holds=min(pulls) >= 0.75,
+        expected=f"gradients of TD errors 10 and 100 at least as long as that of {SMALL}",
+        actual=f"{pulls[0]:.2f} and {pulls[1]:.2f} times as long, in its direction",
+        compared=len(big),
+    )
+
+
+def aims_at_target(form: Form, bench: Bench) -> Outcome:
+    """Compares the gradient of bootstrapped rows with that of the same targets as rewards."""
+    trial = by_hand(bench, batch_size=ROWS, gamma=GAMMA, double=form == "double")
+    subject, rng = trial.subject, generator(bench.seed)
+    transitions = draw(rng, ROWS)
+    value = unlike_values(trial, transitions.next_obs, rng)[form]
+    bootstrap = GAMMA * np.where(transitions.terminated, 0.0, value)
+    fixed = with_errors(trial, transitions, SMALL)
+    bootstrapped = transitions._replace(reward=(fixed.reward - bootstrap).astype(np.float32))
+    lagged = list(subject.target_net.parameters())
+    for parameter in lagged:
+        if parameter.grad is not None:
+            parameter.grad.zero_()
+    distance = off(gradient(subject, bootstrapped), gradient(subject, fixed))
+    reached = [p for p in lagged if p.grad is not None and bool(p.grad.any())]
+    return Outcome(
+        # Next values are many times the TD errors here: another target is off by about the whole
+        # length or more, and so is the derivative of the target; rounding, by a thousandth.
+        holds=distance <= 0.1 and not reached,
+        expected="the gradient that the same targets give as mere numbers, none for target_net",
+        actual=f"off by {distance:.0%}; {len(reached)} of {len(lagged)} parameters of target_net "
+        "have a gradient",
+        compared=ROWS,
+    )
+
+
+def fits_fixed_targets(bench: Bench) -> Outcome:
+    """Makes updates on one batch with targets of its own for each action."""
+    trial = by_hand(bench, batch_size=ROWS, learning_rate=FIT_LEARNING_RATE)
+    transitions = draw(generator(bench.seed), ROWS)
+    # Each observation with both actions: one up, one down.
+    obs = np.repeat(transitions.obs[: ROWS // ACTIONS], ACTIONS, axis=0)
+    transitions = transitions._replace(obs=obs, action=np.arange(ROWS) % ACTIONS)
+    error = np.where(transitions.action == 0, FIT_ERROR, -FIT_ERROR)
+    transitions = with_errors(trial, transitions, error)
+    for _ in range(FIT_UPDATES):
+        trial.subject.update(transitions)
+    rows = np.arange(ROWS)
+    predicted = trial.q_table(transitions.obs)[rows, transitions.action]
+    # What is left of the errors: nothing where it is right, all where nothing moves or the wrong
+    # value does. We allow a quarter.
+    left = [np.abs(transitions.reward - predicted)[transitions.action == a].mean() for a in (0, 1)]
+    return Outcome(
+        holds=max(left) <= FIT_ERROR / 4,
+        expected=f"TD errors that fall from {FIT_ERROR} below {FIT_ERROR / 4} "
+        f"in {FIT_UPDATES} updates on one batch",
+        actual=f"{left[0]:.2f} are left where the value had to rise, {left[1]:.2f} where to fall",
+        compared=ROWS,
+    )
+
+
+_AIMS: Final[dict[str, Any]] = {
+    "component": Component.TD_TARGET,
+    "needs": ("update", "target_values", "online_net", "target_net"),
+    "what": "An update aims at reward + gamma * the target network's value, as at a fixed number.",
+    "why": "A wrong bootstrap biases every value but the last of an episode. A target that is "
+    "differentiated pulls next values down, or costs memory at best.",
+    "experiment": "print the targets inside the update, and assert that none requires a gradient",
+}
+
+CHECKS: Final = (
+    Check(
+        code="loss.fits-fixed-targets",
+        component=Component.TD_TARGET,
+        needs=("update",),
+        what="Updates on one batch bring each action's value to its target, up or down.",
+        why="It is the smallest thing that loss, gradient and optimizer can do together; while it "
+        "fails nothing is learned anywhere.",
+        causes=(
+            "the value of another action than the one taken is trained",
+            "the output is squashed by an activation after the last layer",
+            "the sign of the loss, or gradients that never reach the optimizer",
+        ),
+        seen=(
+            "github.com/thu-ml/tianshou issue 725",
+            "github.com/MoMe36/BranchingDQN issue 2",
+        ),
+        experiment="update on a single row, and print its value after each update",
+        run=fits_fixed_targets,
+    ),
+    Check(
+        code="loss.rows-are-independent",
+        component=Component.TD_TARGET,
+        needs=("update", "online_net"),
+        what="What a row adds to the gradient of its batch does not depend on the other rows.",
+        why="A prediction [B, 1] against targets [B] broadcasts to all pairs: every row is then "
+        "pulled to the mean target of its batch, without any error message.",
+        causes=(
+            "[B, 1] broadcast against [B] in the loss",
+            "gradients of the last update are not cleared",
+        ),
+        seen=(
+            "github.com/MoMe36/BranchingDQN issue 2",
+            "github.com/BY571/QR-DQN issue 1",
+            "github.com/pytorch/pytorch issue 19699",
+        ),
+        experiment="print the shapes of prediction and target right before the loss",
+        run=rows_do_not_mix,
+    ),
+    Check(
+        code="loss.averages-over-rows",
+        component=Component.TD_TARGET,
+        needs=("update", "online_net"),
+        what="Repeating every row of a batch leaves its gradient as it is.",
+        why="A sum over the batch makes the gradient grow with the batch size: epsilon of the "
+        "optimizer, a clipped norm and, without Adam, the learning rate mean something else.",
+        causes=("the loss is summed instead of averaged",),
+        seen=(),
+        experiment="print the loss of a batch, and of the same batch twice over",
+        run=averages_over_rows,
+    ),
+    Check(
+        code="loss.big-errors-count",
+        component=Component.TD_TARGET,
+        needs=("update", "online_net"),
+        what="A big TD error pulls at least as hard as a small one.",
+        why="Clipping the error instead of its derivative gives big errors a gradient of zero: "
+        "just what is most wrong is never corrected.",
+        causes=("the TD error is clipped inside the loss", "gradients are cut off, not clipped"),
+        seen=(
+            "github.com/devsisters/DQN-tensorflow issue 16",
+            "github.com/spragunr/deep_q_rl issue 46",
+            "github.com/carpedm20/deep-rl-tensorflow issue 5",
+        ),
+        experiment="replace the loss by Huber's, and see whether learning starts",
+        run=big_errors_count,
+    ),
+    Check(
+        code="loss.aims-at-target",
+        causes=(
+            "next values of the online network, of another row or of ended episodes",
+            "the target is not detached: the loss is differentiated through it",
+            "gamma is missing, or applied twice",
+        ),
+        seen=(
+            "github.com/facebookresearch/ReAgent issue 88",
+            "github.com/philtabor/Deep-Q-Learning-Paper-To-Code issue 16",
+        ),
+        run=partial(aims_at_target, "plain"),
+        **_AIMS,
+    ),
+    Check(
+        code="loss.aims-at-double-target",
+        causes=(
+            "the networks' roles are swapped, or there is no choice of the online network's own",
+            "the setting `double` is not passed on",
+            "the choice is not detached from the loss",
+        ),
+        seen=(
+            "github.com/AgileRL/AgileRL issue 290",
+            "github.com/MaximeVandegar/Papers-in-100-Lines-of-Code issue 21",
+        ),
+        run=partial(aims_at_target, "double"),
+        **_AIMS,
+    ),
+)

@@ -1,0 +1,113 @@
+"""Which transitions are sampled, and how often."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from probes.audit import CAPACITY, DRAWS, Tally, counter_trial, sampled_stamps
+from probes.bench import Bench
+from probes.checks.check import Check, Component, Outcome
+from probes.counter import Ledger, Stamp
+
+# Deviation of a chi-square sum, in standard deviations, that comes up once in 1e9 runs.
+UNLIKELY: Final = 6.0
+
+
+def exactly_the_recent(bench: Bench) -> Outcome:
+    """Looks at every so many steps which transitions there are to sample."""
+    trial, ledger = counter_trial(bench)
+    tally = Tally()
+    while trial.steps < trial.settings.total_steps - 2 * CAPACITY // 3:
+        trial.train(CAPACITY // 3)
+        due, allowed = _recent(ledger)
+        sampled = set(sampled_stamps(trial, DRAWS * CAPACITY))
+        for stamp in due - sampled:
+            tally.note("sampled", "it never was", f"{stamp}, of the last {CAPACITY} steps")
+        for stamp in sampled - allowed:
+            where = f"{stamp}, not of the last {CAPACITY} steps"
+            tally.note("forgotten", "it was sampled", where)
+        tally.compared += len(due & sampled)
+    return tally.outcome(f"the last {CAPACITY} steps, all of them and no others")
+
+
+def _recent(ledger: Ledger) -> tuple[set[Stamp], set[Stamp]]:
+    """Steps that must be there to be sampled, and all that may be.
+
+    The newest step may wait for the next one, which brings its next observation along. The final
+    observation of an episode may take a place of its own, and so may a margin of two.
+    """
+    due, places = set(), 0
+    newest_first = list(reversed(ledger.taken))
+    for stamp in newest_first:
+        ends = ledger.taken[stamp]
+        places += 2 if ends.terminated or ends.truncated else 1
+        if places <= CAPACITY - 2:
+            due.add(stamp)
+    return due - set(newest_first[:1]), set(newest_first[:CAPACITY])
+
+
+def sampled_uniformly(bench: Bench) -> Outcome:
+    """Counts how often each transition of a full memory is sampled."""
+    trial, _ = counter_trial(bench, total_steps=2 * CAPACITY, warmup_steps=3 * CAPACITY)
+    trial.train(2 * CAPACITY)
+    stamps, counts = np.unique(
+        list(sampled_stamps(trial, 100 * CAPACITY)), axis=0, return_counts=True
+    )
+    mean = counts.mean()
+    # Wilson and Hilferty 1931: the cube root of a chi-square sum is close to normal.
+    freedom = max(1, len(counts) - 1)
+    ratio = ((counts - mean) ** 2 / mean).sum() / freedom
+    spread = 2 / (9 * freedom)
+    deviation = (np.cbrt(ratio) - (1 - spread)) / np.sqrt(spread)
+    often, rarely = (Stamp(*stamps[pick]) for pick in (counts.argmax(), counts.argmin()))
+    return Outcome(
+        holds=bool(deviation <= UNLIKELY),
+        expected=f"each of {len(counts)} transitions about {mean:.0f} times",
+        actual=f"{often} {counts.max()} times, {rarely} {counts.min()} times, "
+        f"{deviation:.1f} standard deviations from uniform",
+        compared=len(counts),
+    )
+
+
+CHECKS: Final = (
+    Check(
+        code="replay.exactly-the-recent",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="The most recent transitions, as many as the memory holds, are all sampled, and no "
+        "older ones.",
+        why="A range that is off by one leaves a row out for ever; a memory that forgets too soon "
+        "or too late is another one than was asked for.",
+        causes=(
+            "the range of random indices ends one too early",
+            "the same object is stored again and again",
+            "the capacity counts something else, such as rows of all environments",
+            "the write position or the fill level is wrong after the first wrap",
+        ),
+        seen=(
+            "github.com/openai/baselines issue 171",
+            "github.com/assume-framework/assume pull 176",
+            "github.com/Itomigna2/Muesli-lunarlander issue 1",
+        ),
+        experiment="fill a memory of ten, draw a thousand times, and list what never came",
+        run=exactly_the_recent,
+    ),
+    Check(
+        code="replay.uniform",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="All transitions in the memory are sampled equally often.",
+        why="What is sampled more often is learned better; the target of plain DQN assumes that "
+        "nothing is.",
+        causes=(
+            "random indices are drawn from another distribution, or rounded",
+            "an index that is out of range is clipped or wrapped onto others",
+            "priorities are left on",
+        ),
+        seen=("github.com/rlberry-py/rlberry issue 66",),
+        experiment="plot how often each index is drawn against the index",
+        run=sampled_uniformly,
+    ),
+)

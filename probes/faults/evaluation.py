@@ -1,0 +1,174 @@
+"""Faults of evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import numpy as np
+
+from dqn_core.envs import Array, Envs, Tick
+from dqn_core.loop import Trainer
+from dqn_core.recipe import Recipe
+from dqn_core.streams import Stream
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.subjects.core import CoreSubject, Parts
+
+
+class WatchedEnvs:
+    """Environments, seen through something that looks at each step.
+
+    Args:
+        envs: all but stepping is theirs.
+        look: from what a step returned to what is shown of it.
+    """
+
+    def __init__(self, envs: Envs, look: Callable[[Tick], Tick]) -> None:
+        self._envs = envs
+        self._look = look
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._envs, name)
+
+    def step(self, action: Array) -> Tick:
+        """As theirs, looked at."""
+        return self._look(self._envs.step(action))
+
+
+@contextmanager
+def seen_through(trainer: Trainer, look: Callable[[Tick], Tick]) -> Iterator[None]:
+    """For a while, environments that a trainer makes are looked at in each step."""
+    make_envs = trainer.make_envs
+    trainer.make_envs = lambda *given: cast("Envs", WatchedEnvs(make_envs(*given), look))
+    yield
+    trainer.make_envs = make_envs
+
+
+class ClippedScore(CoreSubject):
+    """Evaluation sums rewards that were clipped for the learner."""
+
+    def evaluate(self, episodes: int) -> list[float]:
+        """As the subject's, in environments that clip."""
+
+        def clipped(tick: Tick) -> Tick:
+            return tick._replace(reward=np.clip(tick.reward, -1.0, 1.0))
+
+        with seen_through(self.trainer, clipped):
+            return super().evaluate(episodes)
+
+
+class LimitedEpisodesDropped(CoreSubject):
+    """Episodes that a time limit cuts are not counted."""
+
+    def evaluate(self, episodes: int) -> list[float]:
+        """As the subject's, of more episodes, without those that were cut."""
+        whole: list[bool] = []
+
+        def note(tick: Tick) -> Tick:
+            whole.extend(tick.terminated[tick.reported].tolist())
+            return tick
+
+        with seen_through(self.trainer, note):
+            returns = super().evaluate(3 * episodes)
+        return [total for total, kept in zip(returns, whole, strict=True) if kept][:episodes]
+
+
+class EvaluationExplores(CoreSubject):
+    """Evaluation acts at random half of the time, whatever was asked for."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        recipe = self.trainer.recipe
+        section = recipe.evaluation.model_copy(update={"epsilon": 0.5})
+        self.trainer.recipe = recipe.model_copy(update={"evaluation": section})
+
+
+class OtherNetworkEvaluated(CoreSubject):
+    """Evaluation plays the target network: not the present weights, but older ones."""
+
+    def evaluate(self, episodes: int) -> list[float]:
+        """As the subject's, with the other network."""
+        agent = self.trainer.agent
+        online_net, agent.online_net = agent.online_net, agent.target_net
+        returns = super().evaluate(episodes)
+        agent.online_net = online_net
+        return returns
+
+
+class EvaluationLearns(CoreSubject):
+    """Updates go on while an evaluation is played."""
+
+    def evaluate(self, episodes: int) -> list[float]:
+        """As the subject's, with an update."""
+        self.update(self.sample(self.settings.batch_size))
+        return super().evaluate(episodes)
+
+
+class EnvironmentShared(Trainer):
+    """Evaluation plays on in the environment of the training, and leaves it elsewhere."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        make_envs = self.make_envs
+        made: dict[int, Envs] = {}
+
+        def once(recipe: Recipe, num_envs: int, stream: Stream) -> Envs:
+            if num_envs not in made:
+                made[num_envs] = make_envs(recipe, num_envs, stream)
+            return made[num_envs]
+
+        self.make_envs = once
+
+
+FAULTS: Final = (
+    Fault(
+        name="clipped-score",
+        ids=("EVL-01",),
+        component=Component.EVALUATION,
+        what="Evaluation sums rewards that were clipped for the learner.",
+        parts=Parts(subject=ClippedScore),
+        caught_by=("evaluation.returns-are-raw",),
+    ),
+    Fault(
+        name="limited-episodes-dropped",
+        ids=("EVL-06",),
+        component=Component.EVALUATION,
+        what="Episodes that a time limit cuts are not counted.",
+        parts=Parts(subject=LimitedEpisodesDropped),
+        caught_by=("evaluation.all-episodes-count",),
+    ),
+    Fault(
+        name="evaluation-explores",
+        ids=("EVL-02",),
+        component=Component.EVALUATION,
+        what="Evaluation acts at random half of the time, whatever was asked for.",
+        parts=Parts(subject=EvaluationExplores),
+        caught_by=("evaluation.acts-on-q-values",),
+    ),
+    Fault(
+        name="other-network-evaluated",
+        ids=("EVL-07",),
+        component=Component.EVALUATION,
+        what="Evaluation plays the target network: not the present weights, but older ones.",
+        parts=Parts(subject=OtherNetworkEvaluated),
+        caught_by=("evaluation.acts-on-q-values",),
+    ),
+    Fault(
+        name="evaluation-learns",
+        ids=(),
+        component=Component.EVALUATION,
+        what="Updates go on while an evaluation is played.",
+        parts=Parts(subject=EvaluationLearns),
+        caught_by=("evaluation.leaves-training-alone",),
+    ),
+    Fault(
+        name="environment-shared",
+        ids=(),
+        component=Component.EVALUATION,
+        what="Evaluation plays on in the environment of the training, and leaves it elsewhere.",
+        parts=Parts(trainer=EnvironmentShared),
+        caught_by=("evaluation.leaves-training-alone",),
+    ),
+)

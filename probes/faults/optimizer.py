@@ -1,0 +1,93 @@
+"""Faults of the optimizer, and of what it is given."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+
+from dqn_core.agent import Agent
+from dqn_core.optimizers import make_optimizer
+from dqn_core.recipe import Recipe
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.subjects.core import Parts
+
+
+class HoldsTarget(Agent):
+    """The optimizer is given the parameters of both networks."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        super().__init__(recipe, *args)
+        both = [*self.online_net.leaves, *self.target_net.leaves]
+        self.optimizer = make_optimizer(recipe, both)
+
+
+class EpsilonTooLarge(Agent):
+    """Adam's epsilon is 100 times the largest usual one, and shrinks most steps."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        for group in self.optimizer.param_groups:
+            group["eps"] = 100 * 1.5e-4
+
+
+class AnotherLearningRate(Agent):
+    """The learning rate is a port's own, four times smaller than the one asked for."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        for group in self.optimizer.param_groups:
+            group["lr"] /= 4
+
+
+class AnotherLibrarysOptimizer(Agent):
+    """The optimizer differs in a detail from torch's of that name: Adam without bias correction."""
+
+    def apply_gradients(self) -> None:
+        """As the agent's, the running means taken as they are."""
+        (group,) = self.optimizer.param_groups
+        beta1, beta2 = group["betas"]
+        for leaf in self._leaves:
+            assert leaf.grad is not None
+            state = self.optimizer.state[leaf]
+            if not state:
+                state |= {"mean": torch.zeros_like(leaf), "square": torch.zeros_like(leaf)}
+            state["mean"].lerp_(leaf.grad, 1 - beta1)
+            state["square"].lerp_(leaf.grad.square(), 1 - beta2)
+            root = state["square"].sqrt().add_(group["eps"])
+            leaf.addcdiv_(state["mean"], root, value=-group["lr"])
+
+
+class OptimizerMadeAnew(Agent):
+    """The optimizer is made anew at every update: what it remembers is lost."""
+
+    def apply_gradients(self) -> None:
+        """As the agent's, by an optimizer that has seen nothing yet."""
+        self.optimizer = make_optimizer(self.recipe, self._leaves)
+        super().apply_gradients()
+
+
+def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str) -> Fault:
+    """A fault that replaces the agent, described by its docstring."""
+    return Fault(
+        name=name,
+        ids=ids,
+        component=Component.OPTIMIZER,
+        what=agent.__doc__ or "",
+        parts=Parts(agent=agent),
+        caught_by=caught_by,
+    )
+
+
+FAULTS: Final = (
+    _fault("optimizer-holds-target", ("LOS-18",), HoldsTarget, "optimizer.holds-online-only"),
+    _fault("adam-epsilon-too-large", ("OPT-01",), EpsilonTooLarge,
+           "optimizer.follows-the-settings"),
+    _fault("another-learning-rate", ("OPT-02",), AnotherLearningRate,
+           "optimizer.follows-the-settings", "optimizer.steps-as-configured"),
+    _fault("optimizer-of-another-library", ("OPT-03",), AnotherLibrarysOptimizer,
+           "optimizer.steps-as-configured"),
+    _fault("optimizer-made-anew", ("OPT-06",), OptimizerMadeAnew,
+           "optimizer.remembers", "optimizer.steps-as-configured"),
+)  # fmt: skip

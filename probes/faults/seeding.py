@@ -1,0 +1,171 @@
+"""Faults of seeding."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dqn_core.acting import Actor
+from dqn_core.agent import Agent
+from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.loop import Trainer
+from dqn_core.recipe import Recipe
+from dqn_core.streams import Stream
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.subject import Array
+from probes.subjects.core import Parts
+
+
+class ActionsUnseeded(Actor):
+    """Random actions come from a generator without a seed, as of a fresh action space."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._stream = _Unseeded(0, "explore")
+
+
+class _Unseeded(Stream):
+    def __init__(self, seed: int, name: str) -> None:
+        super().__init__(seed, name)
+        self._generator = np.random.default_rng()
+
+
+class ActionsFromGlobal(Actor):
+    """Random actions come from the global generator of numpy."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._stream = _Global(0, "explore")
+
+
+class _Global(Stream):
+    def uniform(self, *shape: int) -> npt.NDArray[np.float64]:
+        return np.random.random_sample(shape)  # noqa: NPY002  # the fault
+
+
+class GlobalSeeded(Agent):
+    """The global generator of torch is seeded, though nothing is drawn from it."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        torch.default_generator.manual_seed(0)
+        super().__init__(recipe, *args)
+
+
+class SeedHardCoded(Trainer):
+    """The seed is a constant: all runs are one."""
+
+    def __init__(self, recipe: Recipe, seed: int, *args: Any) -> None:
+        del seed
+        super().__init__(recipe, 0, *args)
+
+
+class WeightsOfOneSeed(Agent):
+    """The initial weights do not depend on the seed."""
+
+    def __init__(
+        self, recipe: Recipe, obs_shape: tuple[int, ...], actions: int, stream: Stream, *args: Any
+    ) -> None:
+        del stream
+        super().__init__(recipe, obs_shape, actions, Stream(0, "init"), *args)
+
+
+class EnvironmentsUnseeded(GymnasiumEnvs):
+    """No reset is given a seed, or a wrapper drops it."""
+
+    def reset(self) -> Array:
+        """As the environments', without seeds."""
+        for index, env in enumerate(self._envs):
+            self._obs[index], _ = env.reset()
+        return self._obs.copy()
+
+
+class EnvironmentsAlike(GymnasiumEnvs):
+    """All environments get the seed of the last one, as by a closure that is bound late."""
+
+    def reset(self) -> Array:
+        """As the environments', all with one seed."""
+        self._seeds[:] = self._seeds[-1]
+        return super().reset()
+
+
+class SeededAtEveryReset(GymnasiumEnvs):
+    """Every reset is given the same seed: all episodes start alike."""
+
+    def begin(self, ended: npt.NDArray[np.bool_]) -> Array:
+        """As the environments', from the seed again."""
+        for index in np.flatnonzero(ended):
+            self._obs[index], _ = self._envs[index].reset(seed=int(self._seeds[index]))
+        return self._obs.copy()
+
+
+_fault: Final = partial(Fault, component=Component.SEEDING)
+
+FAULTS: Final = (
+    _fault(
+        name="actions-unseeded",
+        ids=("SED-01",),
+        what="Random actions come from a generator without a seed.",
+        parts=Parts(actor=ActionsUnseeded),
+        caught_by=(
+            "seeding.same-seed-same-run",
+            "seeding.independent-of-global-generators",
+        ),
+    ),
+    _fault(
+        name="actions-from-global-generator",
+        ids=(),
+        what="Random actions come from the global generator of numpy.",
+        parts=Parts(actor=ActionsFromGlobal),
+        caught_by=(
+            "seeding.independent-of-global-generators",
+            "seeding.leaves-global-generators-alone",
+        ),
+    ),
+    _fault(
+        name="global-generator-seeded",
+        ids=(),
+        what="The global generator of torch is seeded.",
+        parts=Parts(agent=GlobalSeeded),
+        caught_by=("seeding.leaves-global-generators-alone",),
+    ),
+    _fault(
+        name="seed-hard-coded",
+        ids=("SED-06",),
+        what="The seed is a constant: all runs are one.",
+        parts=Parts(trainer=SeedHardCoded),
+        caught_by=("seeding.other-seed-other-run",),
+    ),
+    _fault(
+        name="weights-of-one-seed",
+        ids=("SED-06",),
+        what="The initial weights do not depend on the seed.",
+        parts=Parts(agent=WeightsOfOneSeed),
+        caught_by=("seeding.other-seed-other-run",),
+    ),
+    _fault(
+        name="environments-unseeded",
+        ids=("SED-07", "FRM-23"),
+        what="No reset is given a seed, or a wrapper drops it.",
+        parts=Parts(envs=EnvironmentsUnseeded),
+        caught_by=("seeding.environments-are-seeded", "seeding.same-seed-same-run"),
+    ),
+    _fault(
+        name="environments-alike",
+        ids=("SED-02", "SED-04"),
+        what="All environments get the same seed.",
+        parts=Parts(envs=EnvironmentsAlike),
+        caught_by=("seeding.environments-differ",),
+    ),
+    _fault(
+        name="seeded-at-every-reset",
+        ids=("SED-12",),
+        what="Every reset is given the same seed: all episodes start alike.",
+        parts=Parts(envs=SeededAtEveryReset),
+        caught_by=("seeding.episodes-start-differently",),
+    ),
+)

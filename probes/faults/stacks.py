@@ -1,0 +1,204 @@
+"""Faults in stacks of frames, and in how they reach the network."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dqn_core.acting import Actor, FrameStack
+from dqn_core.agent import Agent
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.faults.frames import AsksOtherwise
+from probes.subject import Array, Env
+from probes.subjects.core import CoreSubject, Parts
+
+
+class StackOfOneBuffer(FrameStack):
+    """All frames of the stack are the newest, as where they share memory."""
+
+    def push(self, row: Array) -> None:
+        """Overwrites every frame."""
+        self.obs[:] = row[:, None] if row.ndim < self.obs.ndim else row
+
+
+class ActsOnOneBuffer(Actor):
+    """All frames acted upon are the newest, as where they share memory."""
+
+    make_stack = StackOfOneBuffer
+
+
+class StacksTwice(CoreSubject):
+    """The stacks are stacked again: sixteen frames of seven steps."""
+
+    def preprocess(self, emulator: Env) -> Env:
+        """As the core's, with the second stack around it."""
+        stacks = gymnasium.wrappers.FrameStackObservation(super().preprocess(emulator), 4)
+        _, _, height, width = stacks.observation_space.shape or ()
+        space = gymnasium.spaces.Box(0, 255, (16, height, width), np.uint8)
+        return gymnasium.wrappers.TransformObservation(
+            stacks, lambda obs: obs.reshape(space.shape), space
+        )
+
+
+class SkipsNothing(AsksOtherwise):
+    """The emulators show every raw frame."""
+
+    instead: ClassVar = {"frameskip": 1}
+
+
+class StacksRawFrames(CoreSubject):
+    """Every skipped frame is pushed to the stack, which then spans one step."""
+
+    def preprocess(self, emulator: Env) -> Env:
+        """As the core's, with the skip around the stack."""
+        return _FourTimes(super().preprocess(emulator))
+
+
+class _FourTimes(gymnasium.Wrapper[Any, Any, Any, Any]):
+    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        obs, reward, terminated, truncated, info = super().step(action)
+        total = float(reward)
+        for _ in range(3):
+            if not (terminated or truncated):
+                obs, reward, terminated, truncated, info = super().step(action)
+                total += float(reward)
+        return obs, total, terminated, truncated, info
+
+
+class StackNotCleared(FrameStack):
+    """An episode starts with the newest frames of the last one in its stack."""
+
+    def start(self, envs: npt.NDArray[np.int64], row: Array) -> None:
+        """Replaces the newest frame alone."""
+        self.obs[(envs, -1) if row.ndim < self.obs.ndim else envs] = row
+
+
+class ActsOnOldFrames(Actor):
+    """The stack is not cleared where an episode begins."""
+
+    make_stack = StackNotCleared
+
+
+class ZeroPaddedStack(FrameStack):
+    """An episode starts with black frames, where the replay memory repeats the first one."""
+
+    def start(self, envs: npt.NDArray[np.int64], row: Array) -> None:
+        """Replaces the newest frame, and blackens the others."""
+        self.obs[envs] = 0
+        self.obs[(envs, -1) if row.ndim < self.obs.ndim else envs] = row
+
+
+class ActsOnZeroPadding(Actor):
+    """First stacks are padded with zeros where the agent acts, and not where it learns."""
+
+    make_stack = ZeroPaddedStack
+
+
+class NewestFirstStack(FrameStack):
+    """The newest frame comes first."""
+
+    def push(self, row: Array) -> None:
+        """Shifts the other way."""
+        if row.ndim == self.obs.ndim:
+            self.obs[:] = row
+        else:
+            self.obs[:, 1:] = self.obs[:, :-1]
+            self.obs[:, 0] = row
+
+
+class ActsInReverse(Actor):
+    """Stacks are newest first where the agent acts, and newest last where it learns."""
+
+    make_stack = NewestFirstStack
+
+
+class ScaledTwice(Agent):
+    """Pixels are divided by 255 twice."""
+
+    factor: ClassVar = 1 / 255
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        for net in (self.online_net, self.target_net):
+            first = next((m for m in net.modules() if isinstance(m, torch.nn.Conv2d)), None)
+            if first is not None:
+                first.register_forward_pre_hook(lambda _, given: (given[0] * self.factor,))
+
+
+class NeverScaled(ScaledTwice):
+    """Pixels reach the network as they are, up to 255."""
+
+    factor: ClassVar = 255.0
+
+
+FAULTS: Final = (
+    Fault(
+        name="stack-of-one-buffer",
+        ids=("FRM-11",),
+        component=Component.FRAMES,
+        what="All frames of the stack are the newest, as where they share memory.",
+        parts=Parts(actor=ActsOnOneBuffer),
+        caught_by=("frames.stack-spans-steps", "frames.acts-on-what-it-was-shown"),
+    ),
+    Fault(
+        name="stack-of-stacks",
+        ids=("FRM-12",),
+        component=Component.FRAMES,
+        what="The stacks are stacked again: sixteen frames of seven steps.",
+        parts=Parts(subject=StacksTwice),
+        caught_by=("frames.stack-spans-steps",),
+    ),
+    Fault(
+        name="stack-of-raw-frames",
+        ids=("BUF-08",),
+        component=Component.FRAMES,
+        what="Every skipped frame is pushed to the stack, which then spans one step.",
+        parts=Parts(atari=SkipsNothing, subject=StacksRawFrames),
+        caught_by=("frames.stack-spans-steps",),
+    ),
+    Fault(
+        name="stack-not-cleared",
+        ids=("BUF-15",),
+        component=Component.FRAMES,
+        what="The stack is not cleared where an episode begins.",
+        parts=Parts(actor=ActsOnOldFrames),
+        caught_by=("frames.first-stack", "frames.acts-on-what-it-was-shown"),
+    ),
+    Fault(
+        name="stack-padded-with-zeros",
+        ids=("FRM-10",),
+        component=Component.FRAMES,
+        what="First stacks are padded with zeros where the agent acts, and not where it learns.",
+        parts=Parts(actor=ActsOnZeroPadding),
+        caught_by=("frames.acts-on-what-it-was-shown",),
+    ),
+    Fault(
+        name="acts-on-reversed-stack",
+        ids=("FRM-26",),
+        component=Component.FRAMES,
+        what="Stacks are newest first where the agent acts, and newest last where it learns.",
+        parts=Parts(actor=ActsInReverse),
+        caught_by=("frames.acts-on-what-it-was-shown",),
+    ),
+    Fault(
+        name="pixels-scaled-twice",
+        ids=("FRM-01",),
+        component=Component.FRAMES,
+        what="Pixels are divided by 255 twice.",
+        parts=Parts(agent=ScaledTwice),
+        caught_by=("frames.scaled-once",),
+    ),
+    Fault(
+        name="pixels-never-scaled",
+        ids=("FRM-02",),
+        component=Component.FRAMES,
+        what="Pixels reach the network as they are, up to 255.",
+        parts=Parts(agent=NeverScaled),
+        caught_by=("frames.scaled-once",),
+    ),
+)

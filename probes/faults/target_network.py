@@ -1,0 +1,153 @@
+"""Faults of the target network and of its syncs."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from dqn_core.agent import Agent
+from dqn_core.networks import Mlp, QNetwork
+from dqn_core.recipe import Recipe
+from dqn_core.replay import Batch
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.subjects.core import Parts
+
+
+class SharingNetwork(QNetwork):
+    """A copy of a perceptron that has a last layer of its own, and none but that.
+
+    Args:
+        other: whose hidden layers it uses.
+    """
+
+    def __init__(self, other: Mlp) -> None:
+        super().__init__()
+        *hidden, last = other.layers
+        self.layers = nn.ModuleList([*hidden, copy.deepcopy(last)])
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Q-values, [B, A] float32, of observations [B, D] float32."""
+        for layer in self.layers[:-1]:
+            obs = torch.relu(layer(obs))
+        q: Tensor = self.layers[-1](obs)
+        return q
+
+
+class SharedFeatures(Agent):
+    """Both networks have the same hidden layers; only the last one is a copy. For vectors."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        assert isinstance(self.online_net, Mlp)
+        self.target_net = SharingNetwork(self.online_net)
+
+    def sync(self) -> None:
+        """As the agent's, of a network in parts."""
+        self.target_net.load_state_dict(self.online_net.state_dict())
+
+
+class SameNetwork(Agent):
+    """One network goes by both names."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.target_net = self.online_net
+
+
+class NeverSynced(Agent):
+    """Syncs copy nothing: the target network stays as it was drawn."""
+
+    def sync(self) -> None:
+        """Goes over an empty list of parameters."""
+
+
+class BootstrapsFromOnline(Agent):
+    """Next values are the online network's; the target network is kept, and never asked."""
+
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, of the wrong network."""
+        lagged, self.target_net = self.target_net, self.online_net
+        target = super().td_target(batch)
+        self.target_net = lagged
+        return target
+
+
+class SyncsOnlyAfterBlocks(Agent):
+    """Whether a sync is due is asked once a block: it waits for a common multiple."""
+
+    def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
+        """As the agent's, then a sync where the count happens to fit."""
+        learned = super().learn(batches, updates)
+        if self.updates % self.recipe.loop.sync_period_updates == 0:
+            super().sync()
+        return learned
+
+    def sync(self) -> None:
+        """Put off to the end of the block."""
+
+
+class PeriodDividedByEnvs(Agent):
+    """The period between syncs is divided by the number of environments once too often."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        loop = recipe.loop
+        super().__init__(_with_period(recipe, loop.sync_period_updates // loop.num_envs), *args)
+
+
+class PeriodInSteps(Agent):
+    """The period between syncs is taken for steps where updates are meant."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        loop = recipe.loop
+        updates = math.ceil(loop.sync_period_updates / loop.train_period_steps)
+        super().__init__(_with_period(recipe, updates), *args)
+
+
+class SyncedEveryUpdate(Agent):
+    """The target network is synced after every update: there is no lag."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        super().__init__(_with_period(recipe, 1), *args)
+
+
+def _with_period(recipe: Recipe, updates: int) -> Recipe:
+    loop = recipe.loop.model_copy(update={"sync_period_updates": max(1, updates)})
+    return recipe.model_copy(update={"loop": loop})
+
+
+def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str) -> Fault:
+    """A fault that replaces the agent, described by its docstring."""
+    return Fault(
+        name=name,
+        ids=ids,
+        component=Component.TARGET_NETWORK,
+        what=agent.__doc__ or "",
+        parts=Parts(agent=agent),
+        caught_by=caught_by,
+    )
+
+
+FAULTS: Final = (
+    _fault("target-shares-features", ("TGT-01",), SharedFeatures,
+           "target.separate-storage", "target.moves-on-sync-only"),
+    _fault("target-is-online", ("TGT-02", "TGT-19"), SameNetwork,
+           "target.separate-storage", "target.moves-on-sync-only",
+           "target.values-travel-by-syncs", "td.bootstraps-from-target"),
+    _fault("target-never-synced", ("TGT-04",), NeverSynced,
+           "target.moves-on-sync-only", "target.values-travel-by-syncs"),
+    _fault("bootstrap-from-online", ("TGT-06",), BootstrapsFromOnline,
+           "td.bootstraps-from-target", "loss.aims-at-target", "target.values-travel-by-syncs"),
+    _fault("sync-at-common-multiple", ("TGT-08",), SyncsOnlyAfterBlocks,
+           "target.period-with-two-environments"),
+    _fault("sync-period-divided-by-environments", ("TGT-10",), PeriodDividedByEnvs,
+           "target.period-with-two-environments"),
+    _fault("sync-period-in-steps", ("TGT-11",), PeriodInSteps,
+           "target.moves-on-sync-only", "target.values-travel-by-syncs"),
+    _fault("synced-every-update", ("TGT-12",), SyncedEveryUpdate,
+           "target.moves-on-sync-only", "target.values-travel-by-syncs"),
+)  # fmt: skip

@@ -1,0 +1,128 @@
+"""Faults of the TD target and the loss."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from dqn_core.agent import Agent
+from dqn_core.recipe import Recipe
+from dqn_core.replay import Batch
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.subjects.core import Parts
+
+
+class NoTerminalMask(Agent):
+    """The end of an episode is not used; its last observation is bootstrapped from."""
+
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, with no row marked as ended."""
+        return super().td_target(replace(batch, terminated=torch.zeros_like(batch.terminated)))
+
+
+class DiscountMissing(Agent):
+    """The next value is not discounted."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        super().__init__(_with_td(recipe, gamma=1.0), *args)
+
+
+class DiscountTwice(Agent):
+    """The next value is discounted twice."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        super().__init__(_with_td(recipe, gamma=recipe.td.gamma**2), *args)
+
+
+class TargetAveragedOverBatch(Agent):
+    """A broadcast of [B, 1] against [B] regresses every row on the mean of all targets."""
+
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, then averaged."""
+        target = super().td_target(batch)
+        return target.mean().expand_as(target)
+
+
+class DoubleSwapped(Agent):
+    """In double DQN the target network chooses and the online network values."""
+
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, with the networks in each other's place if there are two parts."""
+        if not self.recipe.td.double:
+            return super().td_target(batch)
+        self.online_net, self.target_net = self.target_net, self.online_net
+        target = super().td_target(batch)
+        self.online_net, self.target_net = self.target_net, self.online_net
+        return target
+
+
+class DoubleIsPlain(Agent):
+    """Double DQN is asked for, and plain DQN is what there is."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        super().__init__(_with_td(recipe, double=False), *args)
+
+
+class TargetNotDetached(Agent):
+    """The loss is differentiated through the target: the target network is left with gradients."""
+
+    def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
+        """As the agent's, then what autograd would have left in the target network."""
+        learned = super().learn(batches, updates)
+        goes_on = (~batches.terminated).float()
+        self.target_net.requires_grad_(requires_grad=True)
+        with torch.enable_grad():
+            bootstrap = self.target_net(batches.next_obs).amax(dim=1) * goes_on
+            (self.recipe.td.gamma * bootstrap @ learned[0].flatten() / len(bootstrap)).backward()
+        self.target_net.requires_grad_(requires_grad=False)
+        return learned
+
+
+class LossSummed(Agent):
+    """The loss is summed over the batch instead of averaged."""
+
+    def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """As the agent's, with every row at full weight."""
+        return super().update(obs, target, weight * len(weight))
+
+
+def _with_td(recipe: Recipe, **values: float) -> Recipe:
+    return recipe.model_copy(update={"td": recipe.td.model_copy(update=values)})
+
+
+def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str) -> Fault:
+    """A fault that replaces the agent, described by its docstring."""
+    return Fault(
+        name=name,
+        ids=ids,
+        component=Component.TD_TARGET,
+        what=agent.__doc__ or "",
+        parts=Parts(agent=agent),
+        caught_by=caught_by,
+    )
+
+
+FAULTS: Final = (
+    _fault("no-terminal-mask", ("LOS-12",), NoTerminalMask,
+           "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
+           "world.constant-reward.vector", "world.two-step-discounting.vector"),
+    _fault("discount-missing", ("LOS-21",), DiscountMissing,
+           "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
+           "world.two-step-discounting.vector"),
+    _fault("discount-twice", ("LOS-21",), DiscountTwice,
+           "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
+           "world.two-step-discounting.vector"),
+    _fault("target-averaged-over-batch", ("LOS-04",), TargetAveragedOverBatch,
+           "td.rows-are-independent", "loss.rows-are-independent", "loss.fits-fixed-targets",
+           "world.reward-by-observation.vector"),
+    _fault("double-swapped", ("LOS-05",), DoubleSwapped,
+           "td.double-closed-form", "loss.aims-at-double-target"),
+    _fault("double-is-plain", ("LOS-06",), DoubleIsPlain,
+           "td.double-closed-form", "loss.aims-at-double-target"),
+    _fault("target-not-detached", ("LOS-15",), TargetNotDetached, "loss.aims-at-target"),
+    _fault("loss-summed", ("LOS-20",), LossSummed, "loss.averages-over-rows"),
+)  # fmt: skip

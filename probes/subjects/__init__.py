@@ -1,0 +1,1 @@
+"""Adapters: implementations of DQN behind the protocol of a subject."""

@@ -1,0 +1,87 @@
+"""The plugin, as a user's test suite meets it."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.pytest_plugin import check_agent
+from probes.subjects import core
+from reports.schema import FindingStatus
+from tests.probes import bad_subjects
+
+SUITE = """
+    from probes.pytest_plugin import parametrize_with_checks
+    {imported}
+
+    @parametrize_with_checks({arguments})
+    def test_dqn(check):
+        check()
+"""
+
+
+@pytest.fixture
+def suite(pytester, monkeypatch):
+    # The session under test runs in a process of its own, as a user's does.
+    monkeypatch.setenv("PYTHONPATH", str(pytest.importorskip("probes").__path__[0]) + "/..")
+
+    def run(arguments: str, imported: str = "") -> pytest.RunResult:
+        pytester.makepyfile(SUITE.format(arguments=arguments, imported=imported))
+        return pytester.runpytest_subprocess("-v", "-rA", "-p", "no:cacheprovider")
+
+    return run
+
+
+def test_every_check_is_a_test_named_by_its_code(suite):
+    result = suite('"probes.subjects.core:make", checks="constant-reward.vector"')
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["*::test_dqn?world.constant-reward.vector? PASSED*", "*1 of 1 checks ran, 0 red*"]
+    )
+
+
+def test_a_red_check_says_what_is_wrong_and_the_component_is_named(suite):
+    result = suite(
+        'fault_named("discount-missing").parts.make, checks="two-step-discounting.vector"',
+        "from probes.faults.catalogue import fault_named",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*world.two-step-discounting.vector (TD target and loss)*",
+            "*expected  Q(s0, a0) = 2.000*",
+            "*next      python -m probes explain world.two-step-discounting.vector*",
+            "*1 of 1 checks ran, 1 red*",
+            "*1. TD target and loss*",
+        ]
+    )
+
+
+def test_an_expected_failure_turns_red_when_it_starts_to_pass(suite):
+    code = "world.constant-reward.vector"
+    arguments = f'"{{}}", checks="{code}", expected_failures={{{{"{code}": "known"}}}}'
+    suite(arguments.format("tests.probes.bad_subjects:Idle")).assert_outcomes(xfailed=1)
+    passing = suite(arguments.format("probes.subjects.core:make"))
+    passing.assert_outcomes(failed=1)
+    passing.stdout.fnmatch_lines(["*XPASS(strict)*known*"])
+
+
+def test_a_missing_capability_is_a_skip_that_names_it(suite):
+    result = suite('"tests.probes.bad_subjects:Idle", checks="target.*"')
+    assert result.parseoutcomes()["skipped"] >= 2
+    result.stdout.fnmatch_lines(["*not offered: *target_net*", "*0 of * checks ran, 0 red*"])
+
+
+def test_unknown_codes_are_refused(suite):
+    result = suite('"probes.subjects.core:make", expected_failures={"world.constant": "?"}')
+    result.stdout.fnmatch_lines(["*unknown check 'world.constant'*", "*nearest*constant-reward*"])
+
+
+def test_check_agent_returns_findings_or_raises_with_all_of_them():
+    findings = check_agent(core.make, checks="constant-reward.vector")
+    assert [finding.status for finding in findings] == [FindingStatus.GREEN]
+    with pytest.raises(AssertionError, match=r"expected  Q\(s0, a0\) = 2.000(.|\n)*suspect "):
+        check_agent(bad_subjects.Idle, checks="constant-reward.vector")
+    code = "world.constant-reward.vector"
+    assert check_agent(bad_subjects.Idle, checks=code, expected_failures={code: "known"})
+    with pytest.raises(AssertionError, match="passes, though it was expected to fail: known"):
+        check_agent(core.make, checks=code, expected_failures={code: "known"})
