@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from probes.diagnosis import diagnose, load_dictionary
+from probes.diagnosis import diagnose, load_dictionary, pattern
 from probes.faults.catalogue import FAULTS, UnknownFaultError, fault_named
 from probes.isolation import Job, run_jobs
 from probes.ladder import UnknownCheckError, check_named, select
@@ -106,7 +106,7 @@ def _run(jobs: list[Job], console: Console) -> list[Finding]:
 def _report(
     name: str, seed: int, findings: list[Finding], dictionary: Dictionary, wall_s: float
 ) -> ProbeReport:
-    suspicions, experiment = diagnose(findings, dictionary)
+    suspicions, experiment = diagnose(pattern(findings), dictionary)
     return ProbeReport(
         schema_version=SCHEMA_VERSION,
         subject=name,

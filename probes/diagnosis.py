@@ -1,8 +1,9 @@
 """From the pattern of red and green checks to the component that is probably broken.
 
 The fault dictionary holds, for every planted fault, which checks it turned red. An unknown subject
-is compared with it in two ways at once: with each fault by itself, and with what the faults of a
-component have in common. The first names known faults, the second generalises to unknown ones.
+is explained in three ways at once: by each fault itself, by what the faults of a component have in
+common, and by the components that its red checks name. The first knows faults; the others
+generalise.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from reports.schema import Dictionary, DictionaryRow, Finding, FindingStatus, Su
 # How often a check is red although the fault leaves it green, and green although it turns it red.
 FALSE_RED: Final = 0.02
 FALSE_GREEN: Final = 0.1
+# How often an unknown fault of a component turns one of the component's own checks red.
+OWN_RED: Final = 0.1
 
 
 def load_dictionary() -> Dictionary:
@@ -27,21 +30,25 @@ def load_dictionary() -> Dictionary:
     return Dictionary.model_validate_json(stored.read_text("utf-8"))
 
 
-def diagnose(findings: Iterable[Finding], dictionary: Dictionary) -> tuple[list[Suspicion], str]:
+def pattern(findings: Iterable[Finding]) -> dict[str, bool]:
+    """Which checks are red, by code; skipped ones say nothing and are left out."""
+    return {
+        finding.check: finding.status is FindingStatus.RED
+        for finding in findings
+        if finding.status is not FindingStatus.SKIP
+    }
+
+
+def diagnose(red: Mapping[str, bool], dictionary: Dictionary) -> tuple[list[Suspicion], str]:
     """Ranks components, and proposes what would tell the two likeliest apart.
 
     Args:
-        findings: of one subject; skipped checks say nothing.
+        red: pattern of one subject, see `pattern`.
         dictionary: of planted faults.
 
     Returns:
         Components by falling probability, and the proposal; empty and "" where nothing is red.
     """
-    red = {
-        finding.check: finding.status is FindingStatus.RED
-        for finding in findings
-        if finding.status is not FindingStatus.SKIP
-    }
     if not any(red.values()):
         return [], ""
     likelihoods = {row.fault: _likelihood_of_row(red, row) for row in dictionary.rows}
@@ -52,6 +59,7 @@ def diagnose(findings: Iterable[Finding], dictionary: Dictionary) -> tuple[list[
         component: _log_mean(
             [
                 _likelihood_of_component(red, component, rows),
+                _likelihood_of_name(red, component),
                 *([_log_mean([likelihoods[row.fault] for row in rows])] if rows else []),
             ]
         )
@@ -96,6 +104,15 @@ def _likelihood_of_component(
         share = (reds + FALSE_RED) / (len(ran) + 1 + FALSE_RED)
         total += math.log(_chance(is_red, min(share, 1.0 - FALSE_GREEN)))
     return total
+
+
+def _likelihood_of_name(red: Mapping[str, bool], component: str) -> float:
+    """Log-probability of the pattern if a component's own checks are the ones to turn red."""
+    own = {check.code for check in CHECKS if check.component == component}
+    return sum(
+        math.log(_chance(is_red, OWN_RED if code in own else FALSE_RED))
+        for code, is_red in red.items()
+    )
 
 
 def _chance(is_red: bool, share: float) -> float:  # noqa: FBT001  # a value, not a switch

@@ -53,7 +53,7 @@ def measure(
             left = (last_beat - started) * (len(jobs) - index) / index
             console.print(f"{index:,} of {len(jobs):,} runs, {left:.0f} s left", style="dim")
     rows = [_row(fault, found[fault.name]) for fault in FAULTS]
-    dictionary = _judged(seed, rows, found, time.monotonic() - started)
+    dictionary = judged(seed, rows, time.monotonic() - started)
     write_text_atomically(out, dictionary.model_dump_json(indent=1) + "\n")
     console.print(_table(dictionary))
     console.print(
@@ -81,10 +81,8 @@ def _row(fault: Fault, findings: Sequence[Finding]) -> DictionaryRow:
     )
 
 
-def _judged(
-    seed: int, rows: list[DictionaryRow], found: dict[str, list[Finding]], wall_s: float
-) -> Dictionary:
-    """The dictionary, with what it knows of its own faults, and of each without its row."""
+def judged(seed: int, rows: list[DictionaryRow], wall_s: float) -> Dictionary:
+    """The dictionary of some rows, with what it knows of each fault, with and without its row."""
     blank = Dictionary(
         schema_version=SCHEMA_VERSION,
         checks={check.code: check.version for check in CHECKS},
@@ -98,13 +96,15 @@ def _judged(
     named = unseen = 0
     for row in rows:
         others = blank.model_copy(update={"rows": [other for other in rows if other != row]})
-        named += _first(found[row.fault], blank) == row.component
-        unseen += _first(found[row.fault], others) == row.component
+        named += _first(row, blank) == row.component
+        unseen += _first(row, others) == row.component
     return blank.model_copy(update={"named": named / len(rows), "named_unseen": unseen / len(rows)})
 
 
-def _first(findings: Sequence[Finding], dictionary: Dictionary) -> str:
-    suspicions, _ = diagnose(findings, dictionary)
+def _first(row: DictionaryRow, dictionary: Dictionary) -> str:
+    """The component that is ranked first for the pattern of a fault."""
+    red = {code: code in row.red for code in row.ran}
+    suspicions, _ = diagnose(red, dictionary)
     return suspicions[0].component if suspicions else ""
 
 

@@ -135,7 +135,7 @@ def check_agent(
         AssertionError: if a check is red that was not expected to be, or green that was; with all
             of them and the likely component.
     """
-    from probes.diagnosis import diagnose, load_dictionary  # noqa: PLC0415  # see above
+    from probes.diagnosis import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
     from probes.judging import judge  # noqa: PLC0415
     from probes.ladder import select  # noqa: PLC0415
     from reports.schema import FindingStatus  # noqa: PLC0415
@@ -153,7 +153,7 @@ def check_agent(
         if finding.status is FindingStatus.GREEN and finding.check in expected
     ]
     if problems:
-        suspicions, experiment = diagnose(findings, load_dictionary())
+        suspicions, experiment = diagnose(pattern(findings), load_dictionary())
         suspects = [f"{s.component} ({s.probability:.0%})" for s in suspicions[:3]]
         if suspects:
             problems.append(f"suspect {', '.join(suspects)}; next: {experiment}")
@@ -174,14 +174,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     findings = config.stash.get(FINDINGS, [])
     if not findings:
         return
-    from probes.diagnosis import diagnose, load_dictionary  # noqa: PLC0415  # see above
+    from probes.diagnosis import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
     from reports.schema import FindingStatus  # noqa: PLC0415
 
     ran = [finding for finding in findings if finding.status is not FindingStatus.SKIP]
     red = [finding for finding in ran if finding.status is FindingStatus.RED]
     terminalreporter.section("dqn-harness")
     terminalreporter.write_line(f"{len(ran)} of {len(findings)} checks ran, {len(red)} red")
-    suspicions, experiment = diagnose(findings, load_dictionary())
+    suspicions, experiment = diagnose(pattern(findings), load_dictionary())
     for rank, suspicion in enumerate(suspicions[:3], start=1):
         looks = f", looks like {suspicion.faults[0]}" if suspicion.faults else ""
         terminalreporter.write_line(

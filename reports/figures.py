@@ -105,8 +105,8 @@ def draw_matrix(dictionary: Dictionary) -> str:
         figure = Figure(figsize=(4 + 0.2 * len(codes), 3 + 0.17 * len(rows)), layout="constrained")
         axis = figure.subplots()
         sns.heatmap(
-            table, cmap=list(_MATRIX_COLOURS), vmin=0, vmax=2, cbar=False, linewidths=0.4,
-            linecolor="white", xticklabels=True, yticklabels=True, ax=axis,
+            table, cmap=list(_MATRIX_COLOURS), vmin=0, vmax=2, cbar=False,
+            xticklabels=True, yticklabels=True, rasterized=True, ax=axis,
         )  # fmt: skip
         axis.set(xlabel="", ylabel="")
         axis.tick_params(labelsize=7, length=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes.checks.check import Component
-from probes.diagnosis import diagnose, load_dictionary
+from probes.diagnosis import diagnose, load_dictionary, pattern
 from probes.faults.catalogue import FAULTS
 from probes.ladder import CHECKS
 from reports.schema import Dictionary, DictionaryRow, Finding, FindingStatus
@@ -30,15 +30,16 @@ def dictionary(*rows: DictionaryRow) -> Dictionary:
     )  # fmt: skip
 
 
-def findings(**statuses: str) -> list[Finding]:
+def red(**statuses: str) -> dict[str, bool]:
     codes = {"td": TD, "replay": REPLAY, "seeding": SEEDING}
-    return [
+    findings = [
         Finding(
             check=codes[name], component="", status=FindingStatus(status), expected="", actual="",
             compared=1, wall_s=0.0,
         )
         for name, status in statuses.items()
     ]  # fmt: skip
+    return pattern(findings)
 
 
 KNOWN = dictionary(
@@ -49,7 +50,7 @@ KNOWN = dictionary(
 
 
 @pytest.mark.parametrize(
-    ("pattern", "component", "fault"),
+    ("statuses", "component", "fault"),
     [
         ({"td": "red", "replay": "green", "seeding": "green"}, Component.TD_TARGET, "mask"),
         ({"td": "red", "replay": "red", "seeding": "green"}, Component.REPLAY, "shift"),
@@ -57,8 +58,8 @@ KNOWN = dictionary(
         ({"replay": "red", "seeding": "green"}, Component.REPLAY, "shift"),
     ],
 )
-def test_the_likeliest_component_is_that_of_the_matching_fault(pattern, component, fault):
-    suspicions, experiment = diagnose(findings(**pattern), KNOWN)
+def test_the_likeliest_component_is_that_of_the_matching_fault(statuses, component, fault):
+    suspicions, experiment = diagnose(red(**statuses), KNOWN)
     assert suspicions[0].component == component
     assert suspicions[0].faults[0] == fault
     assert sum(suspicion.probability for suspicion in suspicions) == pytest.approx(1.0)
@@ -66,16 +67,16 @@ def test_the_likeliest_component_is_that_of_the_matching_fault(pattern, componen
 
 
 def test_nothing_red_suspects_nothing():
-    assert diagnose(findings(td="green", replay="skip"), KNOWN) == ([], "")
+    assert diagnose(red(td="green", replay="skip"), KNOWN) == ([], "")
 
 
 def test_a_pattern_of_no_known_fault_is_named_by_its_checks():
-    suspicions, _ = diagnose(findings(td="green", replay="red", seeding="green"), dictionary())
+    suspicions, _ = diagnose(red(td="green", replay="red", seeding="green"), dictionary())
     assert suspicions[0].component == Component.REPLAY
 
 
 def test_the_experiment_is_a_skipped_check_that_tells_the_two_likeliest_apart():
-    _, experiment = diagnose(findings(td="red", replay="skip", seeding="green"), KNOWN)
+    _, experiment = diagnose(red(td="red", replay="skip", seeding="green"), KNOWN)
     assert experiment.startswith(f"run {REPLAY}")
     assert "mask (TD target and loss)" in experiment
     assert "shift (replay)" in experiment
