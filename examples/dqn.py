@@ -202,7 +202,7 @@ def make(make_env: EnvMaker, settings: Settings) -> DQN:
         epsilon_initial=settings.epsilon_initial,
         epsilon_final=settings.epsilon_final,
         epsilon_decay=settings.epsilon_decay_steps,
-        double=settings.double,
+        double=bool(settings.double),
         device=settings.device,
     )
     return DQN([make_env() for _ in range(settings.num_envs)], config)

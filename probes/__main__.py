@@ -157,7 +157,7 @@ def explain(code: Annotated[str, tyro.conf.Positional]) -> ExitCode:
         f"{check.code}  (version {check.version}, component: {check.component})",
         f"\n  {check.what}\n\nwhy\n  {check.why}\n\nlikely causes",
         *(f"  - {cause}" for cause in check.causes),
-        "\nseen in",
+        *(["\nseen in"] if check.seen else []),
         *(f"  - {place}" for place in check.seen),
         f"\nnext experiment\n  {check.experiment}",
         f"\nneeds       {', '.join(('train', 'q_values', *check.needs))}",

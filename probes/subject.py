@@ -50,7 +50,7 @@ class Settings:
         total_steps: how many steps will be trained in all.
         num_envs: environments stepped together; the environment maker is called for each.
         save_period_steps: the run is saved at multiples of this at most.
-        double: double DQN instead of plain.
+        double: whether double DQN is asked for, or plain; None where either will do.
         device: as torch names it.
     """
 
@@ -68,7 +68,7 @@ class Settings:
     total_steps: int = 500
     num_envs: int = 1
     save_period_steps: int = 1_000_000
-    double: bool = False
+    double: bool | None = None
     device: str = "cpu"
 
 

@@ -41,6 +41,14 @@ def _leave_global_randomness_alone(item: pytest.Item) -> Generator[None]:
         pytest.fail(f"{item.name} moved the global state of {', '.join(leaks)}", pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def _denormal_numbers_as_usual() -> Generator[None]:
+    """`prepare_device` flushes them in the whole process, which is not what other tests expect."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_flush_denormal(False)
+
+
 # Fixtures of every scope run in the set-up of some test, so both phases are watched.
 pytest_runtest_setup = _leave_global_randomness_alone
 pytest_runtest_call = _leave_global_randomness_alone

@@ -54,7 +54,7 @@ class Check:
         what: the property, one sentence.
         why: what goes wrong in a run without it, one or two sentences.
         causes: likely causes, the likeliest first.
-        seen: where it really happened, addresses or references.
+        seen: where it really happened, addresses or references; empty where none is public.
         experiment: the next thing to try when it is red.
         run: the check itself.
         limit_s: seconds after which it counts as hanging.

@@ -14,7 +14,7 @@ class Fault:
 
     Attributes:
         name: for command lines, in words joined by hyphens.
-        ids: in the catalogue; several where one override is all of them.
+        ids: in the catalogue; several where one override is all of them, none where it is new.
         component: where it lies, and what a diagnosis should name.
         what: what it does, one sentence.
         parts: the core with it.

@@ -16,7 +16,6 @@ from dqn_core.acting import Actor
 from dqn_core.agent import Agent
 from dqn_core.atari import AtariEnvs
 from dqn_core.checkpoint import load_checkpoint, save_checkpoint
-from dqn_core.device import prepare_device
 from dqn_core.envs import Envs
 from dqn_core.evaluation import evaluate
 from dqn_core.gymnasium_envs import GymnasiumEnvs
@@ -95,7 +94,7 @@ class CoreSubject:
         self.trainer = parts.trainer(
             core_recipe(settings, self._stack, loss, optimizer),
             settings.seed,
-            prepare_device(settings.device),
+            torch.device(settings.device),
             parts.agent,
             parts.replay,
             parts.actor,
@@ -238,7 +237,7 @@ def core_recipe(settings: Settings, stack: int, loss: str, optimizer: str) -> Re
             "warmup_steps": settings.warmup_steps,
             "batch_size": settings.batch_size,
         },
-        "td": {"gamma": settings.gamma, "double": settings.double, "loss": loss,
+        "td": {"gamma": settings.gamma, "double": bool(settings.double), "loss": loss,
                "clip_reward": False},
         "optimizer": adam if optimizer == "adam" else rmsprop,
         "learning_rate": {
