@@ -138,7 +138,9 @@ def _show(report: ProbeReport, console: Console) -> None:
         f"{ran} of {len(report.findings)} checks ran, {len(red)} red, {report.wall_s:.1f} s",
         style="bold red" if red else "bold green",
     )
-    for finding in red:
+    # What is red elsewhere follows, as a rule, from the component that is broken.
+    first = report.suspicions[0].component if report.suspicions else ""
+    for finding in [finding for finding in red if finding.component == first] or red:
         console.print(f"{finding.check}: {finding.hint}", markup=False)
     for rank, suspicion in enumerate(report.suspicions[:3], start=1):
         looks = f", looks like {', '.join(suspicion.faults[:2])}" if suspicion.faults else ""
