@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from probes.diagnosis import diagnose, load_dictionary, pattern
-from probes.faults.catalogue import FAULTS, UnknownFaultError, fault_named
+from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
 from probes.isolation import Job, run_jobs
 from probes.ladder import UnknownCheckError, check_named, select
 from probes.matrix import measure
@@ -60,6 +60,8 @@ def probes(
     if list_faults:
         for known in FAULTS:
             print(f"{known.name:36} {','.join(known.ids):16} {known.what}")
+        for name, reason in ABSENT.items():
+            print(f"{'(not planted)':36} {name:16} {reason}")
         return ExitCode.OK
     if not seed.isdecimal():
         raise ValueError(f"--seed: expected a non-negative integer, got {seed!r}")

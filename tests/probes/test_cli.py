@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from probes.faults.catalogue import FAULTS
+from probes.faults.catalogue import ABSENT, FAULTS
 
 
 def probes(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -44,6 +44,7 @@ def test_faults_can_be_listed():
     ran = probes("--list-faults")
     assert ran.returncode == 0
     assert all(fault.name in ran.stdout for fault in FAULTS)
+    assert all(name in ran.stdout for name in ABSENT)
 
 
 def test_a_red_table_has_exit_code_one_and_names_the_component():
