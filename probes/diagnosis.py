@@ -81,11 +81,14 @@ def diagnose(red: Mapping[str, bool], dictionary: Dictionary) -> tuple[list[Susp
 
 
 def _likelihood_of_row(red: Mapping[str, bool], row: DictionaryRow) -> float:
-    """Log-probability of the pattern under a fault of the dictionary."""
+    """Log-probability of the pattern under a fault of the dictionary.
+
+    A check that was not run on the fault counts as green: left out, a red one would cost nothing,
+    and the faults on which the fewest checks ran would explain it best.
+    """
     return sum(
         math.log(_chance(is_red, 1.0 - FALSE_GREEN if code in row.red else FALSE_RED))
         for code, is_red in red.items()
-        if code in row.ran
     )
 
 

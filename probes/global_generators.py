@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+import random  # noqa: TID251  # its state is looked at and given back
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from typing import Final
 
 import numpy as np
 import torch
-
-# Not imported as usual, which the rules of the house refuse to all who might draw from it: here
-# its state is looked at and given back.
-random: Final = import_module("random")
 
 
 @contextmanager

@@ -59,8 +59,8 @@ class Worker:
         stop: when set, the worker gives up at once.
 
     Raises:
-        SubjectError: if there is no such subject.
-        WorkerLost: if the process ended, or hung, while it was loaded.
+        SubjectError: if there is no such subject, or if its process ended, or hung, while it was
+            loaded.
     """
 
     def __init__(self, agent: str, fault: str, stop: threading.Event) -> None:
@@ -73,7 +73,11 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        hello = json.loads(self._answer(START_LIMIT_S))
+        try:
+            hello = json.loads(self._answer(START_LIMIT_S))
+        except WorkerLost as lost:
+            # No check would fare better: each would wait for the same end.
+            raise SubjectError(f"agent: {agent or fault} could not be loaded: {lost}") from None
         if "error" in hello:
             self.close()
             raise SubjectError(hello["error"])

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol, cast, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import gymnasium
 import numpy as np
@@ -100,7 +100,7 @@ class Subject(Protocol):
         """Q-values of the online network, [B, A], of observations [B, *obs_shape]."""
 
 
-# Every capability, what a member of that name must be, and the type that documents it.
+# Every capability, and what a member of that name must be.
 Capability = Literal[
     "target_values", "td_targets", "update", "sample", "online_net", "target_net", "optimizer",
     "save", "load", "evaluate", "replay_bytes", "preprocess", "epsilon",
@@ -122,7 +122,6 @@ CAPABILITIES: Final[dict[Capability, str]] = {
 }
 
 
-@runtime_checkable
 class WhiteBox(Protocol):
     """The types of the capabilities, for checks that have asked for them."""
 
