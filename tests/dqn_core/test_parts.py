@@ -99,6 +99,10 @@ def test_the_vector_of_an_mlp_is_its_weights_and_a_copy_has_its_own():
     (others,) = twin.leaves
     assert torch.equal(others - 0.5, vector)
     assert torch.equal(others.grad, torch.zeros_like(others))
+    others.fill_(0.25)  # the copy's vector is the copy's weights, wherever they are read
+    assert all((p == 0.25).all() for p in twin.parameters())
+    assert torch.equal(twin.infer(torch.zeros(1, 4)), twin(torch.zeros(1, 4)))
+    assert not torch.equal(vector, others)
 
 
 @pytest.mark.parametrize(
