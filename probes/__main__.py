@@ -140,6 +140,9 @@ def _show(report: ProbeReport, console: Console) -> None:
         f"{ran} of {len(report.findings)} checks ran, {len(red)} red, {report.wall_s:.1f} s",
         style="bold red" if red else "bold green",
     )
+    skipped = [f.actual for f in report.findings if f.status is FindingStatus.SKIP]
+    for reason, number in Counter(skipped).most_common():
+        console.print(f"{number} skipped: {reason}", style="dim", markup=False)
     # What is red elsewhere follows, as a rule, from the component that is broken.
     first = report.suspicions[0].component if report.suspicions else ""
     for finding in [finding for finding in red if finding.component == first] or red:

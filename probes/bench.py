@@ -16,6 +16,7 @@ from probes.subject import (
     Factory,
     Misbehaviour,
     Settings,
+    Unsupported,
     WhiteBox,
     q_table,
 )
@@ -93,10 +94,18 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
 class Trial:
     """A subject, and the environments that it asked for.
 
+    What an agent does with one environment says nothing of several. So one that plays fewer than
+    it was asked to, or declares that it would, is skipped and not blamed: whether all are played
+    is a check of its own, `cadence.steps-every-environment`, which is red unless that is declared.
+    One that trains in long pieces is skipped likewise, but for `cadence.takes-the-steps-asked-for`.
+
     Args:
         factory: of the subject.
         make_env: called for each environment, with its number.
         settings: for the subject.
+
+    Raises:
+        Unsupported: if the subject declares by `max_envs` that it plays fewer environments.
 
     Attributes:
         subject: the implementation; members beyond the protocol only where a check needs them.
@@ -118,6 +127,7 @@ class Trial:
             return env
 
         self.subject = cast("WhiteBox", factory(make, settings))
+        self._require_envs(getattr(self.subject, "max_envs", settings.num_envs))
 
     @property
     def played(self) -> list[Watched]:
@@ -133,17 +143,27 @@ class Trial:
         """Lets the subject train.
 
         Raises:
-            Misbehaviour: if it took fewer steps than asked for, or many more.
+            Misbehaviour: if it took fewer steps than asked for.
+            Unsupported: if it took many more, or played fewer environments than asked for.
         """
         before = self.steps
         self.subject.train(steps)
         taken = self.steps - before
-        if not steps <= taken <= steps + ROUNDING_STEPS:
+        if taken < steps:
             raise Misbehaviour(f"train({steps}) to take {steps} steps", f"it took {taken}")
+        if taken > steps + ROUNDING_STEPS:
+            raise Unsupported(f"agent takes over {ROUNDING_STEPS} steps more than asked for")
+        if self.steps >= self.settings.num_envs:
+            self._require_envs(len(self.played))
 
     def q_table(self, observations: Array) -> npt.NDArray[np.float64]:
         """Q-values [B, A] of the subject, held to the protocol."""
         return q_table(self.subject, observations)
+
+    def _require_envs(self, number: int) -> None:
+        if number < self.settings.num_envs:
+            played = "one environment" if number == 1 else f"{number} environments"
+            raise Unsupported(f"agent plays {played}; settings.num_envs = {self.settings.num_envs}")
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,38 @@ class Transitions(NamedTuple):
     terminated: Array
 
 
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What a run so far has recorded of its training; None for what is not recorded.
+
+    Attributes:
+        steps: agent steps taken, summed over environments.
+        updates: gradient steps made.
+        episode_return: [E], undiscounted sums of the raw rewards of whole episodes, in the order in
+            which they ended, however they ended.
+        episode_length: [E], their agent steps.
+        loss: [U], mean over the batch, of each update in order.
+        q_mean: [U], mean Q-value of the sampled actions, just before each update.
+        epsilon: [K], probability of a random action, at steps of the implementation's choice.
+        epsilon_step: [K], agent steps taken before each of these.
+    """
+
+    steps: int | None = None
+    updates: int | None = None
+    episode_return: Array | None = None
+    episode_length: Array | None = None
+    loss: Array | None = None
+    q_mean: Array | None = None
+    epsilon: Array | None = None
+    epsilon_step: Array | None = None
+
+
 class Subject(Protocol):
-    """The least that an implementation must offer."""
+    """The least that an implementation must offer.
+
+    One that plays fewer environments than it may be asked for declares the most that it plays by a
+    member `max_envs`; checks with more are then skipped.
+    """
 
     def train(self, steps: int) -> None:
         """Goes on training for so many agent steps; may round up to its own granularity."""
@@ -103,7 +133,7 @@ class Subject(Protocol):
 # Every capability, and what a member of that name must be.
 Capability = Literal[
     "target_values", "td_targets", "update", "sample", "online_net", "target_net", "optimizer",
-    "save", "load", "evaluate", "replay_bytes", "preprocess", "epsilon",
+    "save", "load", "evaluate", "replay_bytes", "preprocess", "epsilon", "records",
 ]  # fmt: skip
 CAPABILITIES: Final[dict[Capability, str]] = {
     "target_values": "(obs [B, ...]) -> [B, A]: Q-values of the target network",
@@ -119,6 +149,7 @@ CAPABILITIES: Final[dict[Capability, str]] = {
     "replay_bytes": "() -> int: memory that the replay memory holds for its observations",
     "preprocess": "(emulator: gymnasium.Env) -> gymnasium.Env: the wrappers for Atari games",
     "epsilon": "() -> float: probability of a random action at the next step",
+    "records": "() -> Records, or the like: what the run so far has recorded of itself",
 }
 
 
@@ -164,6 +195,9 @@ class WhiteBox(Protocol):
 
     def epsilon(self) -> float:
         """At the next step."""
+
+    def records(self) -> Records:
+        """Of the run so far."""
 
 
 Factory = Callable[[EnvMaker, Settings], Subject]

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Final
 from unittest.mock import patch
 
-from probes.bench import Bench
+from probes.bench import ROUNDING_STEPS, Bench
 from probes.checks.check import Check, Component, Outcome
 from probes.checks.tracing import Trace
 
@@ -76,6 +76,44 @@ def updates_as_often_as_asked(bench: Bench) -> Outcome:
         expected=f"{UPDATES} updates, give or take one, in {total} steps",
         actual=f"{step.call_count}",
         compared=UPDATES,
+    )
+
+
+def steps_every_environment(bench: Bench) -> Outcome:
+    """Counts the steps of each environment; half of an equal share is enough."""
+    num_envs, ticks = 3, 60
+    total = num_envs * ticks
+    trace = _trace(bench, total_steps=total, warmup_steps=total, num_envs=num_envs)
+    # Not by the trial, which has those skipped that play fewer.
+    trace.trial.subject.train(total)
+    counted = [len(env.log.actions) for env in trace.trial.played]
+    enough = sum(2 * steps >= ticks for steps in counted)
+    return Outcome(
+        holds=enough >= num_envs,
+        expected=f"{num_envs} environments stepped together, {ticks} times each",
+        actual=f"steps in {len(counted)} of {num_envs} environments: "
+        f"{', '.join(map(str, counted)) or 'none'}"
+        + ("" if enough >= num_envs else "; an agent made for fewer says so: max_envs = 1"),
+        compared=num_envs,
+    )
+
+
+def takes_the_steps_asked_for(bench: Bench) -> Outcome:
+    """Asks for a few steps, and counts; a rollout more is no fault."""
+    asked = 40
+    total = 4 * (asked + ROUNDING_STEPS)  # a run does not end before the count does
+    trace = _trace(bench, total_steps=total, warmup_steps=total)
+    counted = []
+    for _ in range(3):
+        before = trace.trial.steps
+        # Not by the trial, which has those skipped that take many more.
+        trace.trial.subject.train(asked)
+        counted.append(trace.trial.steps - before)
+    return Outcome(
+        holds=all(asked <= taken <= asked + ROUNDING_STEPS for taken in counted),
+        expected=f"train({asked}) to take {asked} steps, or at most {ROUNDING_STEPS} more",
+        actual=f"it took {', '.join(map(str, counted))}",
+        compared=len(counted),
     )
 
 
@@ -151,5 +189,35 @@ CHECKS: Final = (
         seen=("github.com/google-deepmind/bsuite issue 42",),
         experiment="count the calls of the optimizer's step over a thousand agent steps",
         run=updates_as_often_as_asked,
+    ),
+    Check(
+        code="cadence.steps-every-environment",
+        component=Component.EXPLORATION,
+        what="Where several environments are asked for, all of them are stepped.",
+        why="An agent that leaves environments out sees less than it seems to, and its other "
+        "checks with several environments would say nothing. One that is made for a single "
+        "environment declares `max_envs = 1`, and is skipped.",
+        causes=(
+            "the agent is made for one environment, and does not declare it by `max_envs = 1`",
+            "the factory makes one environment, whatever settings.num_envs says",
+            "a loop over the environments, or over their actions, ends early",
+        ),
+        seen=(),
+        experiment="print the actions of each environment over ten steps",
+        run=steps_every_environment,
+    ),
+    Check(
+        code="cadence.takes-the-steps-asked-for",
+        component=Component.EXPLORATION,
+        what="Asked to train for some steps, the agent takes so many, rounded up to a rollout.",
+        why="Where calls take more, budgets and learning curves over steps cannot be compared, and "
+        "other checks, which look after so many steps, would say nothing.",
+        causes=(
+            "steps are counted in ticks, episodes, epochs or updates",
+            "the agent trains in pieces that are longer than what was asked for",
+        ),
+        seen=(),
+        experiment="count the environment's steps over one call of train",
+        run=takes_the_steps_asked_for,
     ),
 )

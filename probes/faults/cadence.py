@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from torch import Tensor
 
 from dqn_core.acting import Transitions
 from dqn_core.agent import Agent
+from dqn_core.envs import Tick
+from dqn_core.gymnasium_envs import GymnasiumEnvs
 from dqn_core.loop import Trainer
 from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault
+from probes.subject import Array
 from probes.subjects.core import CoreSubject, Parts
 
 EARLY: Final = 0  # steps in the replay memory before the warm-up is over
@@ -93,6 +96,27 @@ class UpdatesTwice(Agent):
         return super().learn(batches, updates)
 
 
+class StepsTheFirstAlone(GymnasiumEnvs):
+    """The first environment is stepped; the others show what they showed, and pay nothing."""
+
+    def step(self, action: Array) -> Tick:
+        """As the environments', but for the first alone."""
+        tick = super().step(action[:1])
+        for column in tick[1:]:
+            column[1:] = 0
+        return tick
+
+
+class TrainsInLongPieces(CoreSubject):
+    """A call takes so many rounds of steps as steps were asked for."""
+
+    round_steps: ClassVar = 8
+
+    def train(self, steps: int) -> None:
+        """As the core's, for as many rounds."""
+        super().train(steps * self.round_steps)
+
+
 _fault: Final = partial(Fault, component=Component.EXPLORATION)
 _PERIOD: Final = "cadence.updates-every-period"
 
@@ -156,5 +180,19 @@ FAULTS: Final = (
         what="Each update is made twice.",
         parts=Parts(agent=UpdatesTwice),
         caught_by=("cadence.one-update-per-period",),
+    ),
+    _fault(
+        name="steps-the-first-environment-alone",
+        ids=(),
+        what="Of several environments the first alone is stepped.",
+        parts=Parts(envs=StepsTheFirstAlone),
+        caught_by=("cadence.steps-every-environment",),
+    ),
+    _fault(
+        name="steps-counted-in-rounds",
+        ids=(),
+        what="A call of train takes so many rounds of steps as steps were asked for.",
+        parts=Parts(subject=TrainsInLongPieces),
+        caught_by=("cadence.takes-the-steps-asked-for",),
     ),
 )
