@@ -15,6 +15,7 @@ from probes.checks import (
     lives,
     loss,
     optimizer,
+    pixels,
     replay,
     resuming,
     sampling,
@@ -44,6 +45,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *evaluation.CHECKS,
     *frames.CHECKS,
     *stacks.CHECKS,
+    *pixels.CHECKS,
     *lives.CHECKS,
 )
 

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from dqn_core.acting import Actor, FrameStack
 from dqn_core.agent import Agent
@@ -117,23 +118,52 @@ class ActsInReverse(Actor):
     make_stack = NewestFirstStack
 
 
-class ScaledTwice(Agent):
-    """Pixels are divided by 255 twice."""
-
-    factor: ClassVar = 1 / 255
+class AltersPixels(Agent):
+    """The first convolution is given something else than the scaled pixels, [B, 4, 84, 84]."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         for net in (self.online_net, self.target_net):
             first = next((m for m in net.modules() if isinstance(m, torch.nn.Conv2d)), None)
             if first is not None:
-                first.register_forward_pre_hook(lambda _, given: (given[0] * self.factor,))
+                first.register_forward_pre_hook(lambda _, given: (self.alter(given[0]),))
+
+    def alter(self, pixels: Tensor) -> Tensor:
+        """What it is given instead."""
+        raise NotImplementedError
 
 
-class NeverScaled(ScaledTwice):
+class ScaledTwice(AltersPixels):
+    """Pixels are divided by 255 twice."""
+
+    def alter(self, pixels: Tensor) -> Tensor:
+        """Small."""
+        return pixels / 255
+
+
+class NeverScaled(AltersPixels):
     """Pixels reach the network as they are, up to 255."""
 
-    factor: ClassVar = 255.0
+    def alter(self, pixels: Tensor) -> Tensor:
+        """Large."""
+        return pixels * 255
+
+
+class LevelsRounded(AltersPixels):
+    """Pixels become integers once they are scaled: there is black, and there is white."""
+
+    def alter(self, pixels: Tensor) -> Tensor:
+        """Zeros and ones."""
+        return pixels.round()
+
+
+class ReshapedForTransposed(AltersPixels):
+    """Channels are put last, and first again, by a reshape: frames are cut up and interleaved."""
+
+    def alter(self, pixels: Tensor) -> Tensor:
+        """In another order."""
+        rows, frames, height, width = pixels.shape
+        return pixels.reshape(rows, height, width, frames).permute(0, 3, 1, 2)
 
 
 FAULTS: Final = (
@@ -200,5 +230,21 @@ FAULTS: Final = (
         what="Pixels reach the network as they are, up to 255.",
         parts=Parts(agent=NeverScaled),
         caught_by=("frames.scaled-once",),
+    ),
+    Fault(
+        name="levels-rounded",
+        ids=(),
+        component=Component.FRAMES,
+        what="Pixels become integers once they are scaled: black and white.",
+        parts=Parts(agent=LevelsRounded),
+        caught_by=("frames.every-level-counts",),
+    ),
+    Fault(
+        name="reshaped-for-transposed",
+        ids=(),
+        component=Component.FRAMES,
+        what="Channels are moved by a reshape: frames are cut up and interleaved.",
+        parts=Parts(agent=ReshapedForTransposed),
+        caught_by=("frames.neighbours-stay-neighbours",),
     ),
 )

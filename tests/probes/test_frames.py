@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from probes.checks import frames, lives, stacks
+from probes.checks import frames, lives, pixels, stacks
 from probes.emulator import (
     FIRE,
     LEFT,
@@ -287,4 +287,4 @@ def test_faults_in_other_peoples_wrappers_are_seen(code):
 
 
 def test_the_scale_tolerance_is_a_quarter_of_the_way_to_either_fault():
-    assert round(stacks.SCALE_TOLERANCE**4) == 255
+    assert round(pixels.SCALE_TOLERANCE**4) == 255
