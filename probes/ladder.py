@@ -15,6 +15,7 @@ from probes.checks import (
     lives,
     loss,
     optimizer,
+    overestimation,
     pixels,
     replay,
     resuming,
@@ -30,6 +31,7 @@ from probes.checks.check import Check
 
 CHECKS: Final[tuple[Check, ...]] = (
     *worlds.CHECKS,
+    *overestimation.CHECKS,
     *td_target.CHECKS,
     *loss.CHECKS,
     *target_network.CHECKS,

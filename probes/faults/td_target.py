@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from dqn_core import td
 from dqn_core.agent import Agent
 from dqn_core.recipe import Recipe
 from dqn_core.replay import Batch
@@ -67,6 +68,23 @@ class DoubleIsPlain(Agent):
         super().__init__(_with_td(recipe, double=False), *args)
 
 
+class PlainIsDouble(Agent):
+    """Plain DQN is asked for, and double DQN is what there is."""
+
+    def __init__(self, recipe: Recipe, *args: Any) -> None:
+        super().__init__(_with_td(recipe, double=True), *args)
+
+
+class SoftMaximum(Agent):
+    """The next value is the mean of the target Q-values weighted by their softmax."""
+
+    def td_target(self, batch: Batch) -> Tensor:
+        """As the agent's, with less than the maximum as the next value."""
+        target_q = self.target_net.infer(batch.next_obs)
+        next_value = (target_q.softmax(dim=1) * target_q).sum(dim=1)
+        return td.td_target(batch.reward, batch.terminated, next_value, self.recipe.td.gamma)
+
+
 class TargetNotDetached(Agent):
     """The loss is differentiated through the target: the target network is left with gradients."""
 
@@ -120,9 +138,16 @@ FAULTS: Final = (
            "td.rows-are-independent", "loss.rows-are-independent", "loss.fits-fixed-targets",
            "world.reward-by-observation.vector"),
     _fault("double-swapped", ("LOS-05",), DoubleSwapped,
-           "td.double-closed-form", "loss.aims-at-double-target"),
+           "td.double-closed-form", "loss.aims-at-double-target",
+           "world.overestimation.double"),
     _fault("double-is-plain", ("LOS-06",), DoubleIsPlain,
-           "td.double-closed-form", "loss.aims-at-double-target"),
+           "td.double-closed-form", "loss.aims-at-double-target",
+           "world.overestimation.double"),
+    _fault("plain-is-double", (), PlainIsDouble,
+           "td.bootstraps-from-target", "loss.aims-at-target", "world.overestimation.plain"),
+    _fault("soft-maximum", (), SoftMaximum,
+           "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
+           "world.overestimation.plain"),
     _fault("target-not-detached", ("LOS-15",), TargetNotDetached, "loss.aims-at-target"),
     _fault("loss-summed", ("LOS-20",), LossSummed, "loss.averages-over-rows"),
 )  # fmt: skip

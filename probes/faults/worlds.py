@@ -172,7 +172,7 @@ FAULTS: Final = (
         component=Component.TD_TARGET,
         what="The mean of the next Q-values is bootstrapped from, not their maximum.",
         parts=Parts(agent=MeanOverActions),
-        caught_by=("world.branching.vector",),
+        caught_by=("world.branching.vector", "world.overestimation.plain"),
     ),
     Fault(
         name="synced-once",

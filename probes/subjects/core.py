@@ -23,7 +23,7 @@ from dqn_core.loop import BlockRecord, Trainer
 from dqn_core.recipe import Recipe
 from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream
-from probes.subject import Array, Env, EnvMaker, Settings, Transitions
+from probes.subject import Array, Env, EnvMaker, Records, Settings, Transitions
 from probes.subjects.core_atari import CoreAtari, EmulatorVector
 
 # A segment of the `replay` stream, and an evaluation, that no run reaches.
@@ -101,6 +101,7 @@ class CoreSubject:
             make_envs,
         )
         self._blocks: Iterator[BlockRecord] = self.trainer.blocks()
+        self._recorded: list[BlockRecord] = []
         self._aside = Stream(settings.seed, "replay", ASIDE)
 
     @property
@@ -122,7 +123,7 @@ class CoreSubject:
         """As `Subject.train`; rounds up to blocks."""
         goal = self.trainer.step + steps
         while self.trainer.step < goal:
-            next(self._blocks)
+            self._recorded.append(next(self._blocks))
 
     def q_values(self, obs: Array) -> Array:
         """As `Subject.q_values`."""
@@ -172,6 +173,25 @@ class CoreSubject:
         """Probability of a random action at the next step."""
         return float(self.trainer.epsilon(np.array([self.trainer.step]))[0])
 
+    def records(self) -> Records:
+        """What the blocks trained so far have recorded."""
+        blocks = self._recorded
+
+        def joined(columns: Iterator[Array]) -> Array:
+            return np.concatenate([np.empty(0), *columns])
+
+        return Records(
+            steps=blocks[-1].step if blocks else 0,
+            updates=blocks[-1].updates if blocks else 0,
+            episode_return=joined(block.episode_return for block in blocks),
+            episode_length=joined(block.episode_length for block in blocks),
+            loss=joined(block.loss for block in blocks),
+            q_mean=joined(block.q_mean for block in blocks),
+            epsilon=np.array([block.epsilon for block in blocks]),
+            # Of the block's last step.
+            epsilon_step=np.array([block.step - 1 for block in blocks]),
+        )
+
     def preprocess(self, emulator: Env) -> Env:
         """A mock Atari game as the agent is shown it."""
         parts = self._parts
@@ -217,6 +237,8 @@ def core_recipe(settings: Settings, stack: int, loss: str, optimizer: str) -> Re
         segment = settings.save_period_steps
         total = segment * (settings.total_steps // segment + 2)
     adam = {"kind": "adam", "eps": 1e-8}
+    # Gradients of weights are about 1e-4 on frames, so that steps are learning_rate / sqrt(this) of
+    # them: with the published 0.01 a tenth, and the budgets of the probes would be too short.
     rmsprop = {"kind": optimizer, "decay": 0.95, "min_squared_gradient": 1e-4}
     values: dict[str, Any] = {
         "name": "probe",

@@ -18,6 +18,8 @@ from dqn_core.networks import QNetwork
 from dqn_core.replay import Replay
 from probes.checks.worlds import CHECKS, GAMMA
 from probes.faults.worlds import FramesReversedInReplay, SoftmaxNetwork
+from probes.judging import judge
+from probes.subjects.core import CoreSubject, Parts
 from probes.world_env import VECTOR_SIZE, WorldEnv, frame, observations, observe
 from probes.world_tables import (
     BRANCHING,
@@ -36,6 +38,7 @@ from probes.world_tables import (
     WORLDS,
 )
 from probes.worlds import BACKUPS, BLANK, Semantics
+from reports.schema import FindingStatus
 
 by_name = pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 each_claim = pytest.mark.parametrize(
@@ -272,6 +275,17 @@ def test_noise_is_exact_over_pairs_and_cannot_be_foretold():
     rewards = np.array([env.step(0)[1] for _ in range(400)]).reshape(200, 2)
     np.testing.assert_allclose(rewards.mean(axis=1), 1.9)
     assert 60 < (rewards[:, 0] > 1.9).sum() < 140  # 100, six standard deviations of seven
+
+
+@pytest.mark.parametrize("loss", ["huber", "mse"])
+def test_frames_are_learned_by_another_optimizer_within_the_budget(loss):
+    def make(make_env, settings):
+        return CoreSubject(make_env, settings, Parts(), loss, "centred_rmsprop")
+
+    code = "world.reward-by-observation-and-action.frames"
+    (check,) = [check for check in CHECKS if check.code == code]
+    finding = judge(check, make, seed=0)
+    assert finding.status is FindingStatus.GREEN, finding
 
 
 def test_states_look_different():

@@ -1,0 +1,197 @@
+"""A world in which plain DQN overestimates by a known amount, and double DQN does not.
+
+One state leads to another, in which each of three actions ends the task. What they pay turns: in
+each *spell* one pays nothing, one a prize, and one costs as much; the one that pays nothing has the
+prize in the next spell, and the cost after that. In the long run all are worth nothing. But the
+replay memory is shorter than a spell, and a spell is as long as the target network lags. At the end
+of each spell the online network has therefore learned this spell's rewards, and the target network
+holds the last one's:
+
+    plain      bootstraps from the largest of last spell's rewards          gamma * prize
+    double     from last spell's reward of the action that is best now      0, which is right
+
+Chance does the same to any agent that learns from a noisy sample; a schedule does it by the same
+amount in every spell, and with no luck.
+
+References:
+    van Hasselt 2010, "Double Q-learning", section 2; van Hasselt et al. 2016, "Deep Reinforcement
+    Learning with Double Q-learning", "Overoptimism due to estimation errors" and equation 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from probes.bench import Bench
+from probes.checks.check import Check, Component, Outcome
+from probes.subject import Array, Misbehaviour
+
+Values = npt.NDArray[np.float64]
+
+# Opposite, so that hidden units hardly share them and neither state's values pull at the other's.
+OBSERVATIONS: Final = np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
+TURNS: Final = (0.0, 1.0, -1.0)  # what an action pays in one spell after the other, in prizes
+PRIZE: Final = 0.5  # errors stay within 1, where Huber's loss is a square
+SPELL_STEPS: Final = 128
+SPELLS: Final = 6
+SETTLING_SPELLS: Final = 2  # the one before the first update, and the one before the first sync
+# Of a spell: its rewards are learned by then, and however an agent counts, no sync is due yet.
+LATE: Final = range(SPELL_STEPS - 20, SPELL_STEPS - 4)
+SETTINGS: Final[dict[str, Any]] = {
+    "gamma": 0.6,
+    "learning_rate": 2e-3,
+    "capacity": SPELL_STEPS // 2,
+    # A whole period, so that syncs counted in updates and in steps fall together.
+    "warmup_steps": SPELL_STEPS,
+    "sync_period_updates": SPELL_STEPS,
+    "total_steps": SPELLS * SPELL_STEPS,
+}
+OVERESTIMATION: Final = SETTINGS["gamma"] * PRIZE
+
+
+class TurningRewards(gymnasium.Env[Array, int]):
+    """Episodes of two steps; the second one pays what its action is worth in the present spell.
+
+    Args:
+        first: turn of action 0 in the first spell, 0 to 2.
+        direction: turns from each action to the next, 1 or 2.
+    """
+
+    def __init__(self, first: int, direction: int) -> None:
+        self.observation_space = gymnasium.spaces.Box(-1, 1, OBSERVATIONS[0].shape, np.float32)
+        self.action_space = gymnasium.spaces.Discrete(len(TURNS))  # type: ignore[assignment]  # np.int64 against int
+        self._first = first
+        self._direction = direction
+        self._steps = 0
+        self._state = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Starts an episode; the spell goes on."""
+        super().reset(seed=seed, options=options)
+        self._state = 0
+        return OBSERVATIONS[0].copy(), {}
+
+    def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Goes on to the second state, or ends the task there; never truncates."""
+        spell = self._steps // SPELL_STEPS
+        self._steps += 1
+        if self._state == 0:
+            self._state = 1
+            return OBSERVATIONS[1].copy(), 0.0, False, False, {}
+        turn = self._first + self._direction * int(action) + spell
+        return OBSERVATIONS[0].copy(), PRIZE * TURNS[turn % len(TURNS)], True, False, {}
+
+
+def _best(values: Values, by: Values) -> Values:
+    """The values [T, A] of the actions that are best by others [T, A]."""
+    chosen: Values = np.take_along_axis(values, by.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return chosen
+
+
+# Next values [T] of Q-values [T, A] of the online and of the target network.
+NEXT_VALUES: Final[dict[str, Callable[[Values, Values], Values]]] = {
+    "plain": lambda _, target: _best(target, target),
+    "double": lambda online, target: _best(target, online),
+    "double with roles swapped": _best,
+    "the online network alone": lambda online, _: _best(online, online),
+    "a mean": lambda _, target: target.mean(axis=1),
+    "a minimum": lambda _, target: target.min(axis=1),
+}
+
+
+def overestimates_as_asked(bench: Bench, *, double: bool) -> Outcome:
+    """Watches the second state's values from outside, and holds those of the first against them."""
+    first, direction = np.random.Generator(np.random.Philox(key=bench.seed)).integers(
+        [0, 1], len(TURNS)
+    )
+    trial = bench.trial(
+        lambda _: TurningRewards(int(first), int(direction)), double=double, **SETTINGS
+    )
+    tables: list[Values] = []
+    trial.before_step = lambda: tables.append(trial.q_table(OBSERVATIONS))
+    trial.train(trial.settings.total_steps)
+    q = np.stack(tables)
+    if q.shape[2] != len(TURNS):
+        raise Misbehaviour(f"{len(TURNS)} Q-values", f"q_values has {q.shape[2]}")
+    steps = np.arange(SETTLING_SPELLS * SPELL_STEPS, trial.settings.total_steps)
+    late = steps[np.isin(steps % SPELL_STEPS, LATE)]
+    # The target network is the online one as it was when the spell began.
+    online, target = q[late, 1], q[late // SPELL_STEPS * SPELL_STEPS, 1]
+    foretold = {
+        form: float(trial.settings.gamma * value(online, target).mean())
+        for form, value in NEXT_VALUES.items()
+    }
+    return _held_against(foretold, float(q[late, 0].mean()), q[late, 0].size, double=double)
+
+
+def _held_against(
+    foretold: dict[str, float], learned: float, compared: int, *, double: bool
+) -> Outcome:
+    """An outcome from what each form of target would have taught, and what was learned."""
+    gap = foretold["plain"] - foretold["double"]
+    if gap < OVERESTIMATION / 2:
+        return Outcome(
+            holds=False,
+            expected="Q(s1) to follow its rewards, so that plain and double targets are about "
+            f"{OVERESTIMATION:.3f} apart",
+            actual=f"{gap:.3f}, too little to tell plain from double",
+            compared=compared,
+        )
+    asked, tolerance = "double" if double else "plain", gap / 4
+    holds = abs(learned - foretold[asked]) <= tolerance
+    fitting = [form for form, value in foretold.items() if abs(learned - value) <= tolerance]
+    return Outcome(
+        holds=holds,
+        expected=f"Q(s0) = {foretold[asked]:.3f} ± {tolerance:.3f}, of {asked} targets",
+        actual=f"{learned:.3f}"
+        + (f", as if from: {' or '.join(fitting)}" if fitting and not holds else ""),
+        compared=compared,
+    )
+
+
+CHECKS: Final = (
+    Check(
+        code="world.overestimation.plain",
+        component=Component.TD_TARGET,
+        what="Plain DQN overestimates rewards that do not last by gamma times the prize, as the "
+        "largest of its target network's values tells.",
+        why="An agent that overestimates less than plain DQN is not the one that was asked for; "
+        "results are then compared with those of another algorithm.",
+        causes=(
+            "double DQN is used, or is on unless switched off",
+            "the next value is a mean, a soft maximum or a minimum",
+            "the target network is not the online one of the last sync",
+        ),
+        seen=(),
+        experiment="print target and online Q-values of a batch's next observations, and which "
+        "of them the targets hold",
+        run=partial(overestimates_as_asked, double=False),
+    ),
+    Check(
+        code="world.overestimation.double",
+        component=Component.TD_TARGET,
+        what="Double DQN does not overestimate rewards that do not last: the online network "
+        "chooses the action, and the older target network values it.",
+        why="Without it double DQN is plain DQN by another name, and values of noisy tasks are "
+        "too high; with roles swapped they are too low.",
+        causes=(
+            "double DQN is asked for, and the maximum of the target network is used",
+            "one network both chooses and values",
+            "the networks are swapped",
+        ),
+        seen=(
+            "github.com/MaximeVandegar/Papers-in-100-Lines-of-Code issue 21",
+            "github.com/higgsfield/RL-Adventure pull 5",
+        ),
+        experiment="run td.double-closed-form; print the chosen next actions and their values",
+        run=partial(overestimates_as_asked, double=True),
+    ),
+)
