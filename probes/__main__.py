@@ -18,6 +18,7 @@ from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_nam
 from probes.isolation import Job, run_jobs
 from probes.ladder import UnknownCheckError, check_named, select
 from probes.matrix import measure
+from probes.run_folders import show_records
 from probes.subject import SubjectError
 from reports.command_line import with_environment
 from reports.schema import (
@@ -46,8 +47,9 @@ def probes(
 ) -> ExitCode:
     """Checks a DQN in worlds with solved Q-values, and its parts by contract.
 
-    `python -m probes explain CODE` explains a check; `python -m probes faults` plants all faults
-    and stores which checks they turn red.
+    `python -m probes explain CODE` explains a check; `python -m probes records FOLDER` looks at
+    what a stored run has recorded of itself; `python -m probes faults` plants all faults and stores
+    which checks they turn red.
 
     Args:
         agent: subject, "module:factory"; the bundled core, if not given.
@@ -192,6 +194,8 @@ def _command(words: list[str]) -> ExitCode:
         return tyro.cli(explain, args=words[1:], prog="python -m probes explain")
     if words[:1] == ["faults"]:
         return tyro.cli(measure, args=words[1:], prog="python -m probes faults")
+    if words[:1] == ["records"]:
+        return tyro.cli(show_records, args=words[1:], prog="python -m probes records")
     words = with_environment(words, ("agent", "seed", "checks", "fault"))
     return tyro.cli(probes, args=words, prog="python -m probes")
 

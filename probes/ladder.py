@@ -17,6 +17,7 @@ from probes.checks import (
     optimizer,
     overestimation,
     pixels,
+    records,
     replay,
     resuming,
     sampling,
@@ -25,6 +26,7 @@ from probes.checks import (
     target_network,
     td_target,
     termination,
+    update_records,
     worlds,
 )
 from probes.checks.check import Check
@@ -45,6 +47,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     *checkpoints.CHECKS,
     *resuming.CHECKS,
     *evaluation.CHECKS,
+    *records.CHECKS,
+    *update_records.CHECKS,
     *frames.CHECKS,
     *stacks.CHECKS,
     *pixels.CHECKS,

@@ -10,11 +10,12 @@ import importlib.util
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from probes.subject import Array, Env, EnvMaker, Settings, Transitions, Unsupported
+from probes.subject import Array, Env, EnvMaker, Records, Settings, Transitions, Unsupported
 
 try:
     from stable_baselines3 import DQN
@@ -53,7 +54,8 @@ class StableBaselines3:
         _refuse_the_impossible(settings)
         self.settings = settings
         self._make_env = make_env
-        envs = DummyVecEnv([make_env] * settings.num_envs)
+        # Inside the library's own record of episodes, as its `make_vec_env` has them.
+        envs = DummyVecEnv([lambda: Monitor(make_env())] * settings.num_envs)
         of_frames = len(envs.observation_space.shape or ()) > 1
         rollout_steps = math.lcm(settings.num_envs, settings.train_period_steps)
         self.model = self._ready(
@@ -71,6 +73,7 @@ class StableBaselines3:
                 exploration_initial_eps=settings.epsilon_initial,
                 exploration_final_eps=settings.epsilon_final,
                 exploration_fraction=settings.epsilon_decay_steps / settings.total_steps,
+                stats_window_size=sys.maxsize,  # all episodes are kept, not the last 100
                 policy_kwargs=None if of_frames else {"net_arch": [64, 64]},
                 seed=settings.seed,
                 device=settings.device,
@@ -164,6 +167,27 @@ class StableBaselines3:
         warming_up = self.model.num_timesteps < self.model.learning_starts
         return 1.0 if warming_up else float(self.model.exploration_rate)
 
+    def records(self) -> Records:
+        """What the library logs; Q-values are not among it.
+
+        A call of its `train` logs one loss, so these are of updates only where it makes one.
+        """
+        assert isinstance(self.model.logger, _Noting)
+        logged = self.model.logger.logged
+        episodes = self.model.ep_info_buffer or ()
+        epsilon = np.array(logged["rollout/exploration_rate"]).reshape(-1, 2)
+        loss = np.array(logged["train/loss"]).reshape(-1, 2)
+        updates = logged["train/n_updates"]
+        return Records(
+            steps=self.model.num_timesteps,
+            updates=int(updates[-1][1]) if updates else 0,
+            episode_return=np.array([episode["r"] for episode in episodes]),
+            episode_length=np.array([episode["l"] for episode in episodes]),
+            loss=loss[:, 1] if self.model.gradient_steps == 1 else None,
+            epsilon=epsilon[:, 1],
+            epsilon_step=epsilon[:, 0],
+        )
+
     def _values(self, network: QNetwork, obs: Array) -> Array:
         with torch.no_grad():
             values: Array = network(torch.from_numpy(obs).to(self.model.device)).numpy(force=True)
@@ -177,8 +201,24 @@ class StableBaselines3:
         shipped = model.exploration_schedule
         total_steps = self.settings.total_steps
         model.exploration_schedule = lambda _: shipped(1 - model.num_timesteps / total_steps)
-        model.set_logger(Logger(folder=None, output_formats=[]))
+        model.set_logger(_Noting(model))
         return model
+
+
+class _Noting(Logger):
+    """A logger that writes nothing, and notes some values with the agent steps taken by then."""
+
+    def __init__(self, model: DQN) -> None:
+        super().__init__(folder=None, output_formats=[])
+        self._model = model
+        noted = ("rollout/exploration_rate", "train/loss", "train/n_updates")
+        self.logged: dict[str, list[tuple[int, float]]] = {key: [] for key in noted}
+
+    def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
+        """As the library's."""
+        super().record(key, value, exclude)
+        if key in self.logged:
+            self.logged[key].append((self._model.num_timesteps, float(value)))
 
 
 class _These(ReplayBuffer):

@@ -1,0 +1,300 @@
+"""Faults of what a run records of itself; nothing of what it does is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from dqn_core.acting import Actor, Episode, Transitions
+from dqn_core.agent import Agent
+from dqn_core.envs import Tick
+from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.loop import BlockRecord, Trainer
+from dqn_core.replay import Batch
+from dqn_core.streams import Stream
+from probes.checks.check import Component
+from probes.faults.fault import Fault
+from probes.subject import Records
+from probes.subjects.core import CoreSubject, Parts
+
+DISCOUNT: Final = 0.99
+FRAME_SKIP: Final = 4
+
+
+class Retelling(Actor):
+    """Plays as the actor does, and tells its episodes otherwise."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._rewards: list[list[float]] = [[] for _ in range(self.envs.num_envs)]
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """What is told of an episode, given the rewards of its steps, and whether it was cut."""
+        raise NotImplementedError
+
+    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
+        before = len(self._finished)
+        tick = super()._tick(action, cut=cut)
+        for rewards, reward in zip(self._rewards, tick.reward.tolist(), strict=True):
+            rewards.append(reward)
+        told = []
+        for episode in self._finished[before:]:
+            limited = bool(tick.truncated[episode.env])
+            told += self.retell(episode, self._rewards[episode.env], cut=limited)
+            self._rewards[episode.env] = []
+        self._finished[before:] = told
+        return tick
+
+
+class TrainingReturnsClipped(Retelling):
+    """Training returns are sums of rewards that were clipped for the learner."""
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """As summed after clipping."""
+        del cut
+        return [episode._replace(total=float(np.clip(rewards, -1.0, 1.0).sum()))]
+
+
+class TrainingReturnsDiscounted(Retelling):
+    """Training returns are discounted sums."""
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """As summed with a discount."""
+        del cut
+        return [episode._replace(total=float(DISCOUNT ** np.arange(len(rewards)) @ rewards))]
+
+
+class TruncatedDropped(Retelling):
+    """Training episodes that a time limit cuts are not recorded."""
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """As it was, or not at all."""
+        del rewards
+        return [] if cut else [episode]
+
+
+class RecordedTwice(Retelling):
+    """An episode that a time limit cuts is recorded at its end, and once more at the reset."""
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """As it was, once or twice."""
+        del rewards
+        return [episode, episode] if cut else [episode]
+
+
+class ReturnsGoOn(Retelling):
+    """Return and length are not set back when a time limit cuts an episode."""
+
+    _told: Episode = Episode(0, 0.0, 0)
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """As summed since the last end that was not cut."""
+        del rewards
+        total, length = self._told.total + episode.total, self._told.length + episode.length
+        told = Episode(episode.env, total, length)
+        self._told = told if cut else Episode(0, 0.0, 0)
+        return [told]
+
+
+class LengthsInFrames(Retelling):
+    """Lengths of training episodes are in raw frames."""
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """With its frames for a length."""
+        del rewards, cut
+        return [episode._replace(length=FRAME_SKIP * episode.length)]
+
+
+class LastStepLeftOut(Retelling):
+    """The last step of an episode is not counted in its length."""
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """Shorter by a step."""
+        del rewards, cut
+        return [episode._replace(length=episode.length - 1)]
+
+
+class OneSumForAll(Retelling):
+    """One running sum of rewards serves all environments."""
+
+    _sum = 0.0
+
+    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
+        tick = super()._tick(action, cut=cut)
+        self._sum += float(tick.reward.sum())
+        return tick
+
+    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+        """With the sum of all environments; it is set back."""
+        del cut
+        told = episode._replace(total=self._sum + rewards[-1])
+        self._sum = -rewards[-1]  # which is still to be added
+        return [told]
+
+
+class LimitHidden(GymnasiumEnvs):
+    """At a time limit the environment is reset, and nobody is told: episodes go on and on."""
+
+    def step(self, action: npt.NDArray[np.int64]) -> Tick:
+        """As the environments', without truncation."""
+        tick = super().step(action)
+        limited = tick.truncated
+        if not limited.any():
+            return tick
+        return tick._replace(
+            next_obs=self.begin(limited),
+            truncated=np.zeros_like(limited),
+            reported=tick.reported & ~limited,
+        )
+
+
+class LossesSummed(Trainer):
+    """The recorded loss is summed over the batch."""
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
+        learned = super()._learn(sampling, steps_in_replay)
+        return replace(learned, loss=learned.loss * self.recipe.replay.batch_size)
+
+
+class LossesSmoothed(Trainer):
+    """The recorded loss is a running mean."""
+
+    _mean = 0.0
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
+        learned = super()._learn(sampling, steps_in_replay)
+        smoothed = []
+        for loss in learned.loss:
+            self._mean += 0.1 * (float(loss) - self._mean)
+            smoothed.append(self._mean)
+        return replace(learned, loss=np.array(smoothed, np.float32))
+
+
+class ZerosBeforeTheFirst(Trainer):
+    """Until the warm-up is over, losses of zero are recorded."""
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
+        learned = super()._learn(sampling, steps_in_replay)
+        if len(learned.loss):
+            return learned
+        return replace(learned, loss=np.zeros(self.recipe.updates_per_block, np.float32))
+
+
+class OnlyFiniteLosses(Trainer):
+    """Losses that are no numbers are left out of the record."""
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
+        learned = super()._learn(sampling, steps_in_replay)
+        return replace(learned, loss=learned.loss[np.isfinite(learned.loss)])
+
+
+class LossNegated(Trainer):
+    """The recorded loss has the sign of an objective."""
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
+        learned = super()._learn(sampling, steps_in_replay)
+        return replace(learned, loss=-learned.loss)
+
+
+class ValuesSummed(Trainer):
+    """The recorded Q-value is summed over the batch."""
+
+    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
+        learned = super()._learn(sampling, steps_in_replay)
+        return replace(learned, q_mean=learned.q_mean * self.recipe.replay.batch_size)
+
+
+class TargetsForValues(Agent):
+    """The mean of the targets is recorded as that of the Q-values."""
+
+    def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
+        """As the agent's, with targets for predictions."""
+        errors, predicted = super().learn(batches, updates)
+        return errors, predicted + errors
+
+
+class EpsilonByUpdates(Trainer):
+    """The recorded epsilon is that of the number of updates, not of steps."""
+
+    def _record(self, *args: Any) -> BlockRecord:
+        record = super()._record(*args)
+        return replace(record, epsilon=float(self.epsilon(np.array([record.updates]))[0]))
+
+
+class StepsInTicks(CoreSubject):
+    """Recorded steps are ticks of all environments."""
+
+    def records(self) -> Records:
+        """As the core's, with fewer steps where there are many environments."""
+        steps = self.trainer.step // self.settings.num_envs
+        return replace(super().records(), steps=steps)
+
+
+class RowsForUpdates(CoreSubject):
+    """Sampled rows are recorded as updates."""
+
+    def records(self) -> Records:
+        """As the core's, with rows counted."""
+        rows = self.trainer.agent.updates * self.settings.batch_size
+        return replace(super().records(), updates=rows)
+
+
+def _fault(
+    name: str,
+    kind: type,
+    *caught_by: str,
+    part: str,
+    ids: tuple[str, ...] = (),
+    component: Component = Component.EVALUATION,
+) -> Fault:
+    """A fault that replaces one part, described by its docstring."""
+    return Fault(
+        name=name,
+        ids=ids,
+        component=component,
+        what=kind.__doc__ or "",
+        parts=Parts(**{part: kind}),
+        caught_by=tuple(f"records.{code}" for code in caught_by),
+    )
+
+
+_retold: Final = partial(_fault, part="actor")
+_learned: Final = partial(_fault, part="trainer")
+_counted: Final = partial(_fault, part="subject")
+
+FAULTS: Final = (
+    _retold("training-returns-clipped", TrainingReturnsClipped, "returns-are-raw",
+            ids=("EVL-01",)),
+    _retold("training-returns-discounted", TrainingReturnsDiscounted, "returns-are-raw"),
+    _retold("truncated-episodes-dropped", TruncatedDropped, "every-episode-once",
+            ids=("EVL-06",)),
+    _retold("episodes-recorded-twice", RecordedTwice, "every-episode-once"),
+    _retold("returns-go-on", ReturnsGoOn, "returns-are-raw", "lengths-are-agent-steps",
+            "lengths-are-within-limit", "returns-are-within-range"),
+    _retold("lengths-in-frames", LengthsInFrames, "lengths-are-agent-steps",
+            "lengths-are-within-limit"),
+    _retold("last-step-left-out", LastStepLeftOut, "lengths-are-agent-steps"),
+    _retold("one-sum-for-all-environments", OneSumForAll, "environments-are-kept-apart"),
+    _fault("limit-hidden", LimitHidden, "lengths-are-within-limit", "returns-are-within-range",
+           part="envs", ids=("EVL-10",), component=Component.TERMINATION),
+    _learned("losses-summed-in-records", LossesSummed, "losses-are-of-their-updates",
+             "losses-are-within-bounds"),
+    _learned("losses-smoothed", LossesSmoothed, "losses-are-of-their-updates"),
+    _learned("zeros-before-the-first-loss", ZerosBeforeTheFirst, "one-loss-per-update",
+             "losses-are-of-their-updates"),
+    _learned("only-finite-losses", OnlyFiniteLosses, "nan-is-shown"),
+    _learned("loss-negated", LossNegated, "numbers-are-finite"),
+    _learned("values-summed", ValuesSummed, "values-are-of-their-updates",
+             "values-are-within-bounds"),
+    _fault("targets-recorded-as-values", TargetsForValues, "values-are-of-their-updates",
+           part="agent"),
+    _learned("epsilon-of-updates", EpsilonByUpdates, "epsilon-follows-schedule"),
+    _counted("steps-recorded-in-ticks", StepsInTicks, "environments-are-kept-apart"),
+    _counted("rows-recorded-as-updates", RowsForUpdates, "counts-are-those-taken"),
+)  # fmt: skip
