@@ -59,12 +59,15 @@ class StableBaselines3:
 
     def __init__(self, block_steps: int) -> None:
         stable_baselines3 = pytest.importorskip("stable_baselines3")
+        logger = pytest.importorskip("stable_baselines3.common.logger")
         self._model = stable_baselines3.DQN(
             "MlpPolicy", "CartPole-v1", seed=0, device="cpu", batch_size=BATCH,
             train_freq=block_steps, gradient_steps=block_steps, learning_starts=WARMUP,
             buffer_size=BUFFER, learning_rate=LEARNING_RATE, target_update_interval=SYNC,
             policy_kwargs={"net_arch": HIDDEN},
         )  # fmt: skip
+        # The library's own makes a folder in the system's temporary one for each call of `learn`.
+        self._model.set_logger(logger.Logger(folder=None, output_formats=[]))
         self.train(2_048)
 
     def train(self, steps: int) -> None:
