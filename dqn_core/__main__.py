@@ -93,7 +93,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         return INTERRUPTED
-    except (AtariUnavailableError, ReplayMemoryError, RunFolderError) as error:
+    except (AtariUnavailableError, OSError, ReplayMemoryError, RunFolderError) as error:
         print(f"error: {error}", file=sys.stderr)
         return INFRA
     except (CheckpointError, DeviceError, ValueError, VideoError) as error:

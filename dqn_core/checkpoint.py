@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -79,6 +80,18 @@ def save_model(trainer: Trainer, folder: Path) -> None:
         WEIGHTS: _packed(_online(trainer.agent)),
     }
     _commit(files, folder)
+
+
+def checkpoint_bytes(trainer: Trainer) -> int:
+    """The most bytes that a checkpoint of this run can take on disk, from shapes alone."""
+    loop, empty = trainer.recipe.loop, trainer.replay.state()
+    # An episode of n steps takes n + 1 rows.
+    rows = min(trainer.replay.rows * loop.num_envs, 2 * loop.total_steps)
+    row_bytes = sum(
+        array.itemsize * math.prod(array.shape[2:]) for array in empty.values() if array.ndim > 1
+    )
+    tensors = [*_networks(trainer.agent).values(), *_online(trainer.agent).values()] * 2
+    return rows * row_bytes + sum(t.nelement() * t.element_size() for t in tensors) + 2**20
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:

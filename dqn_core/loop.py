@@ -29,6 +29,7 @@ import torch
 from dqn_core import td
 from dqn_core.acting import Actor, Episode, FrameStack, Transitions
 from dqn_core.agent import Agent
+from dqn_core.digests import array_digest, tensors_digest
 from dqn_core.env_maker import make_envs
 from dqn_core.envs import EnvMaker
 from dqn_core.recipe import Recipe
@@ -61,6 +62,8 @@ class BlockRecord:
         q_mean: [U] float32, mean Q-value of the sampled actions.
         gradient_norm: of the last update; nan if there was none.
         weights_digest: of the online network, where a window of the learning curve ends; else "".
+        digests: of each of `BLOCK_EVENTS`, [events] uint64: of the numbers that each stream of the
+            segment has given so far, of what this block did, and of what it left behind.
     """
 
     step: int
@@ -78,6 +81,7 @@ class BlockRecord:
     q_mean: npt.NDArray[np.float32]
     gradient_norm: float
     weights_digest: str
+    digests: npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +160,10 @@ class Trainer:
                 f"{loop.segment_steps} steps; make a new one and load its last checkpoint"
             )
         index = self.step // loop.segment_steps
-        envs = self.make_envs(self.recipe, loop.num_envs, Stream(self.seed, "env", index))
-        actor = self.make_actor(envs, self.recipe.frame_stack, Stream(self.seed, "explore", index))
-        sampling = Stream(self.seed, "replay", index)
+        streams = [Stream(self.seed, name, index) for name in ("env", "explore", "replay")]
+        seeding, exploring, sampling = streams
+        envs = self.make_envs(self.recipe, loop.num_envs, seeding)
+        actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
         num_blocks = loop.segment_steps // loop.block_steps
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
@@ -171,7 +176,8 @@ class Trainer:
                 self._append(ticks)
                 learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
             self.step += loop.block_steps
-            yield self._record(ticks, actor.take_finished(), float(chance[-1, -1]), learned)
+            drawn = [stream.digest for stream in streams]
+            yield self._record(ticks, actor.take_finished(), float(chance[-1, -1]), learned, drawn)
         envs.close()
 
     def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -210,15 +216,18 @@ class Trainer:
         episodes: list[Episode],
         chance: float,
         learned: _Learned,
+        drawn: list[int],
     ) -> BlockRecord:
         window = self.recipe.loop.window_steps
+        columns = [np.array(column) for column in list(zip(*ticks, strict=True))[2:6]]
+        action, reward, terminated, truncated = columns
         return BlockRecord(
             step=self.step,
             updates=self.agent.updates,
-            action=np.array([tick.action for tick in ticks]),
-            reward=np.array([tick.reward for tick in ticks]),
-            terminated=np.array([tick.terminated for tick in ticks]),
-            truncated=np.array([tick.truncated for tick in ticks]),
+            action=action,
+            reward=reward,
+            terminated=terminated,
+            truncated=truncated,
             episode_return=np.array([episode.total for episode in episodes], np.float64),
             episode_length=np.array([episode.length for episode in episodes], np.int64),
             epsilon=chance,
@@ -228,4 +237,25 @@ class Trainer:
             q_mean=learned.q_mean,
             gradient_norm=self.agent.gradient_norm() if len(learned.loss) else float("nan"),
             weights_digest="" if self.step % window else self.agent.weights_digest(),
+            digests=self._digests(ticks, columns, learned, drawn),
         )
+
+    def _digests(
+        self, ticks: list[Transitions], columns: list[Array], learned: _Learned, drawn: list[int]
+    ) -> npt.NDArray[np.uint64]:
+        """In the order of `BLOCK_EVENTS`."""
+        env, explore, replay = drawn
+        seen = [tick.next_obs for tick in ticks]
+        seen += [tick.first_obs for tick in ticks if len(tick.starting)]
+        values = [
+            env,
+            explore,
+            *(array_digest(column) for column in columns),
+            array_digest(np.concatenate(seen)),
+            replay,
+            array_digest(learned.replay_slots),
+            array_digest(learned.loss),
+            array_digest(learned.q_mean),
+            tensors_digest(self.agent.online_net.leaves),
+        ]
+        return np.array(values, np.uint64)

@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from dqn_core.digests import array_digest
+
 STREAM_NAMES: Final = ("init", "env", "explore", "replay", "eval")
 
 
@@ -28,9 +30,14 @@ class Stream:
         name: one of `STREAM_NAMES`.
         segment: index of the segment, or of the evaluation, that the stream serves.
 
+    Attributes:
+        digest: of all numbers drawn so far, for traces.
+
     References:
         Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3" (Philox).
     """
+
+    digest = 0
 
     def __init__(self, seed: int, name: str, segment: int = 0) -> None:
         if name not in STREAM_NAMES:
@@ -43,8 +50,10 @@ class Stream:
 
     def uniform(self, *shape: int) -> npt.NDArray[np.float64]:
         """Returns float64 values in [0, 1), of the given shape, drawn in C order."""
-        return self._generator.random(shape)
+        values = self._generator.random(shape)
+        self.digest = array_digest(values, self.digest)
+        return values
 
     def integers(self, high: int, *shape: int) -> npt.NDArray[np.int64]:
         """Returns int64 values in [0, high), of the given shape, drawn in C order."""
-        return (self._generator.random(shape) * high).astype(np.int64)
+        return (self.uniform(*shape) * high).astype(np.int64)

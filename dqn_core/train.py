@@ -1,6 +1,7 @@
 """Training with a folder: the learning curve, checkpoints, the best model, and resuming.
 
 <folder>/curve.csv                               a row per window of steps
+<folder>/trace.bin                               a row of digests per block, for `diff`
 <folder>/checkpoints/step_000010000/             the newest segment boundary
 <folder>/best/return_487.300_step_000042000/     the best evaluated model so far
 """
@@ -8,6 +9,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
 import shutil
 from collections import deque
 from collections.abc import Iterator
@@ -20,10 +23,15 @@ import numpy as np
 from dqn_core.checkpoint import load_checkpoint, save_checkpoint, save_model
 from dqn_core.evaluation import evaluate
 from dqn_core.loop import BlockRecord, Trainer
+from dqn_core.trace import TRACE_FILE, TraceError, TraceWriter
 
 
 class RunFolderError(RuntimeError):
     """The folder of a run cannot be used as asked."""
+
+
+class CurveError(RunFolderError):
+    """Curve or trace are not those that a checkpoint was written with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +73,17 @@ class TrainingRun:
         folder: where to keep everything; made if missing.
         resume: continue from the newest checkpoint in the folder. Otherwise a folder that already
             holds a run is refused.
-        checkpoints: whether to write any.
 
     Raises:
         RunFolderError: if the folder holds a run (or, with `resume`, holds no checkpoint), or
             cannot be written.
+        CurveError: if curve or trace up to the checkpoint are not those it was written with.
         CheckpointError: if the checkpoint is damaged or belongs to another run.
     """
 
-    def __init__(
-        self, trainer: Trainer, folder: Path, *, resume: bool = False, checkpoints: bool = True
-    ) -> None:
+    def __init__(self, trainer: Trainer, folder: Path, *, resume: bool = False) -> None:
         self.trainer = trainer
         self.folder = folder
-        self._checkpoints = checkpoints
         self._rolling: deque[float] = deque(maxlen=trainer.recipe.evaluation.rolling_episodes)
         self._best = float("-inf")
         self._curve = folder / "curve.csv"
@@ -106,8 +111,9 @@ class TrainingRun:
                 played += self._evaluate(block.step)
             if block.step % recipe.loop.window_steps == 0:
                 window = _summary(blocks, played, self._rolling)
+                self._trace.append(blocks)
                 self._write_row(window)
-                if block.step % recipe.loop.segment_steps == 0 and self._checkpoints:
+                if block.step % recipe.loop.segment_steps == 0:
                     self._save()
                 blocks, played = [], []
                 yield window
@@ -125,7 +131,17 @@ class TrainingRun:
         return list(returns)
 
     def _save(self) -> None:
-        progress = {"rolling": list(self._rolling), "best": _finite(self._best)}
+        # A checkpoint on disk promises that the rows before it are there too.
+        self._trace.sync()
+        with self._curve.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.sha256(file.read()).hexdigest()
+        progress = {
+            "rolling": list(self._rolling),
+            "best": _finite(self._best),
+            "curve_sha256": digest,
+            "trace_chain": f"{self._trace.chain:016x}",
+        }
         self._replace(
             self.folder / "checkpoints",
             f"step_{self.trainer.step:09d}",
@@ -135,44 +151,85 @@ class TrainingRun:
     @staticmethod
     def _replace(parent: Path, name: str, save: Any) -> None:
         """Saves under a name and then, and only then, drops what was there before."""
-        older = [path for path in parent.iterdir() if path.name != name]
         if not (parent / name).exists():
             save(parent / name)
-        for path in older:
+        for path in [path for path in parent.iterdir() if path.name != name]:
             shutil.rmtree(path)
 
     def _begin(self) -> None:
         header = [field.name for field in fields(Window)]
         try:
-            with self._curve.open("x", newline="") as file:
-                csv.writer(file).writerow(header)
+            file = self._curve.open("x", newline="")
         except FileExistsError:
             raise RunFolderError(
                 f"the run folder {self.folder} already holds a run\n"
                 "  next      continue it with --resume, or choose another with --run-dir"
             ) from None
+        try:
+            with file:
+                csv.writer(file).writerow(header)
+            self._trace = TraceWriter(self.trainer, self.folder / TRACE_FILE)
+        except OSError:
+            self._curve.unlink()  # an empty curve would pass for a run
+            raise
 
     def _resume(self) -> None:
         found = sorted((self.folder / "checkpoints").glob("step_*"))
         if not found:
             raise RunFolderError(
                 f"there is no checkpoint in {self.folder / 'checkpoints'}\n"
-                "  next      leave out --resume to start from the beginning"
+                "  next      leave out --resume, with another folder if this one holds a curve"
             )
         progress = load_checkpoint(self.trainer, found[-1])
+        kept = self._rows_up_to(self.trainer.step)
+        expected, actual = progress.get("curve_sha256"), hashlib.sha256(kept).hexdigest()
+        if actual != expected:
+            raise CurveError(
+                f"{self._curve} is not the curve that {found[-1].name} was written with\n"
+                f"  expected  sha256 {expected} of the rows up to its step\n"
+                f"  actual    sha256 {actual}\n"
+                "  next      train again from the start, in another run folder"
+            )
+        self._trace = self._trace_up_to(found[-1].name, str(progress.get("trace_chain")))
         self._rolling.extend(progress["rolling"])
         self._best = float("-inf") if progress["best"] is None else progress["best"]
-        self._drop_rows_after(self.trainer.step)
+        self._replace_curve(kept)
 
-    def _drop_rows_after(self, step: int) -> None:
-        """Forgets the windows that will be trained again, and a torn last line."""
-        with self._curve.open(newline="") as file:
-            header, *rows = list(csv.reader(file))
-        kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+    def _trace_up_to(self, checkpoint: str, expected: str) -> TraceWriter:
+        path = self.folder / TRACE_FILE
+        try:
+            trace = TraceWriter(self.trainer, path)
+        except TraceError as error:
+            raise CurveError(str(error)) from error
+        if (actual := f"{trace.chain:016x}") != expected:
+            raise CurveError(
+                f"{path} is not the trace that {checkpoint} was written with\n"
+                f"  expected  chain {expected} at its step\n"
+                f"  actual    chain {actual}\n"
+                "  next      train again from the start, in another run folder"
+            )
+        return trace
+
+    def _rows_up_to(self, step: int) -> bytes:
+        """The curve without the windows that will be trained again, and without a torn line."""
+        try:
+            lines = self._curve.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return b""
+        last = next((n for n, line in enumerate(lines) if line.startswith(b"%d," % step)), -1)
+        return b"".join(lines[: last + 1])
+
+    def _replace_curve(self, content: bytes) -> None:
         aside = self._curve.with_name(".curve.csv.partial")
-        with aside.open("w", newline="") as file:
-            csv.writer(file).writerows([header, *kept])
-        aside.replace(self._curve)
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self._curve)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
 
     def _write_row(self, window: Window) -> None:
         with self._curve.open("a", newline="") as file:

@@ -63,6 +63,7 @@ def _cuda_is_available() -> bool:
 NEEDS = {
     "atari": ("ale_py", lambda: importlib.util.find_spec("ale_py") is not None),
     "gpu": ("a CUDA device", _cuda_is_available),
+    "ray": ("ray", lambda: importlib.util.find_spec("ray") is not None),
 }
 
 

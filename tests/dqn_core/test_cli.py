@@ -14,7 +14,6 @@ import torch
 
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.progress import Progress
-from dqn_core.train import TrainingRun
 from dqn_core.video import Player, VideoError, require_video, write_video
 from tests.dqn_core.small import small, small_pong, toml, trainer
 
@@ -140,10 +139,3 @@ def test_progress_in_a_pipe_is_a_heartbeat_and_on_a_terminal_a_live_line(monkeyp
     with Progress(100, 0, console) as progress:
         progress.show(50, "fine")
     assert "50 / 100 steps" in terminal.getvalue()
-
-
-def test_a_run_without_checkpoints_still_has_its_curve(tmp_path):
-    run = TrainingRun(trainer(small()), tmp_path, checkpoints=False)
-    assert [window.step for window in run.windows()] == list(range(40, 801, 40))
-    assert not list((tmp_path / "checkpoints").iterdir())
-    assert len((tmp_path / "curve.csv").read_text().splitlines()) == 21

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dqn_core.checkpoint import CheckpointError, load_model, save_checkpoint
-from dqn_core.train import RunFolderError, TrainingRun
+from dqn_core.train import CurveError, RunFolderError, TrainingRun
 from tests.dqn_core.small import CPU, files, small, small_pong, trainer
 
 PONG = pytest.param(small_pong(), marks=pytest.mark.atari, id="pong")
@@ -146,15 +146,65 @@ def test_a_failing_write_leaves_the_older_checkpoint(tmp_path, monkeypatch):
     checkpoint = checkpoint_of(tmp_path)
     before = files(checkpoint)
 
-    def no_space(_descriptor: int) -> None:
+    def no_space(_folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", no_space)
+    monkeypatch.setattr("dqn_core.checkpoint._sync_directory", no_space)
     with pytest.raises(CheckpointError, match=r"could not be written(.|\n)*No space left"):
         finish(small(), tmp_path, resume=True)
     monkeypatch.undo()
     assert files(checkpoint) == before
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == [checkpoint.name]
+
+
+def test_what_a_writer_killed_while_saving_left_aside_is_no_obstacle(tmp_path):
+    run = finish(small(), tmp_path / "killed", windows=6)
+    (tmp_path / "killed" / "checkpoints" / ".step_000000400.partial").mkdir()
+    assert run.trainer.step == 240
+    finish(small(), tmp_path / "killed", resume=True)
+    finish(small(), tmp_path / "unbroken")
+    assert files(tmp_path / "killed") == files(tmp_path / "unbroken")
+
+
+@pytest.mark.parametrize("kept", ["", "one row", "older rows"])
+def test_a_curve_that_lost_what_the_checkpoint_promises_is_refused(tmp_path, kept):
+    checkpoint_of(tmp_path)
+    curve = tmp_path / "curve.csv"
+    text = curve.read_text()
+    lost = {
+        "": "",
+        "one row": text[: text.index("\n40,") + 20],
+        "older rows": text[: text.index("\n160,")],
+    }
+    curve.write_text(lost[kept])
+    with pytest.raises(CurveError, match=r"is not the curve(.|\n)*expected(.|\n)*actual"):
+        finish(small(), tmp_path, resume=True)
+
+
+def test_a_curve_altered_before_the_checkpoint_is_refused(tmp_path):
+    checkpoint_of(tmp_path)
+    curve = tmp_path / "curve.csv"
+    healthy = curve.read_bytes()
+    place = healthy.index(b"\n80,") + 2
+    curve.write_bytes(healthy[:place] + b"9" + healthy[place + 1 :])
+    with pytest.raises(CurveError, match=r"curve\.csv is not the curve that step_000000200"):
+        finish(small(), tmp_path, resume=True)
+    # Whatever follows the checkpoint's step is trained again, torn or not.
+    curve.write_bytes(healthy + b"240,torn")
+    finish(small(), tmp_path, resume=True)
+    finish(small(), tmp_path.with_name("unbroken"))
+    assert files(tmp_path) == files(tmp_path.with_name("unbroken"))
+
+
+def test_a_disk_that_takes_no_curve_leaves_a_folder_that_can_be_used(tmp_path, monkeypatch):
+    def no_space(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("dqn_core.train.csv.writer", no_space)
+    with pytest.raises(RunFolderError, match=r"cannot be written(.|\n)*No space left"):
+        finish(small(), tmp_path)
+    monkeypatch.undo()
+    finish(small(), tmp_path, windows=1)
 
 
 def test_checkpoints_belong_to_segment_boundaries(tmp_path):
