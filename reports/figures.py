@@ -1,4 +1,4 @@
-"""Draws learning curves and the fault matrix; the only module that knows seaborn and matplotlib.
+"""Draws curves and the fault matrix; the only module that knows seaborn and matplotlib.
 
 Frame and axis in, axis out. Nothing here writes a file or touches pyplot's global state.
 """
@@ -16,9 +16,9 @@ import seaborn as sns
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
-from reports.schema import Dictionary
+from reports.schema import Dictionary, OperatingCurve
 from reports.text import one_line
 
 _STYLE: Final = {
@@ -119,6 +119,39 @@ def draw_matrix(dictionary: Dictionary) -> str:
                 component, xy=(1.01, first + components.count(component) / 2),
                 xycoords=axis.get_yaxis_transform(), fontsize=8, verticalalignment="center",
             )  # fmt: skip
+        return _svg(figure)
+
+
+def draw_operating(curves: list[OperatingCurve]) -> str:
+    """How often the gate calls FAIL, and how often stage one trips, against the drop.
+
+    Args:
+        curves: one for each shape, at least one.
+
+    Returns:
+        An `<svg>` element that is the same whenever it is drawn again.
+    """
+    with style.context(["default", _STYLE]):
+        figure = Figure(figsize=(7.5, 3.0), layout="constrained")
+        axis = figure.subplots()
+        for curve, colour in zip(curves, _SEED_COLOURS, strict=False):
+            drops = [point.drop_sd for point in curve.points]
+            fails = [point.fail for point in curve.points]
+            trips = [point.fail + point.watch for point in curve.points]
+            axis.plot(
+                drops, fails, color=colour, marker="o", markersize=4, label=f"FAIL, {curve.shape}"
+            )
+            axis.plot(
+                drops,
+                trips,
+                color=colour,
+                linestyle="--",
+                linewidth=1,
+                label=f"or WATCH, {curve.shape}",
+            )
+        axis.set(xlabel="drop of the mean area, in standard deviations", ylim=(-0.02, 1.02))
+        axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+        figure.legend(loc="outside right center")
         return _svg(figure)
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import rows
-from reports.figures import draw_figure, drawn_columns
+from reports.figures import draw_figure, draw_operating, drawn_columns
 from reports.files import write_text_atomically
 from reports.load import read_curves, read_verdict
 from reports.schema import EXIT_CODES, PAGE_FILE, SUMMARY_FILE, Verdict
@@ -47,10 +47,11 @@ def render_page(verdict: Verdict, curves: pd.DataFrame) -> str:
         curves: as read by `read_curves`.
     """
     columns = drawn_columns(curves)
-    # Markup: the one text that is not escaped, for the figure has escaped its own labels.
+    # Markup: the texts that are not escaped, for the figures have escaped their own labels.
     figure = Markup(draw_figure(curves, verdict.metric)) if columns else None
     tables = {column: rows.quartiles(curves, column) for column in columns}
-    return _render("report.html.j2", verdict, figure=figure, tables=tables)
+    seen = Markup(draw_operating(verdict.operating)) if verdict.operating else None
+    return _render("report.html.j2", verdict, figure=figure, tables=tables, seen=seen)
 
 
 def render_summary(verdict: Verdict) -> str:
@@ -66,6 +67,8 @@ def _render(template: str, verdict: Verdict, **context: object) -> str:
         exit_code=int(EXIT_CODES[verdict.verdict]),
         seeds_done=sum(seed.status == "complete" for seed in verdict.seeds),
         criteria=rows.criteria_by_weight(verdict),
+        operating=rows.operating_rows(verdict),
+        sight=rows.sight(verdict),
         seeds=rows.seeds_worst_first(verdict),
         differing=differing,
         equal=equal,
@@ -74,6 +77,10 @@ def _render(template: str, verdict: Verdict, **context: object) -> str:
 
 def _number(value: float | None) -> str:
     return "—" if value is None else f"{value:.4g}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")
 
 
 def _duration(seconds: float) -> str:
@@ -105,6 +112,7 @@ def _environment() -> Environment:
         "markdown": markdown,
         "number": _number,
         "one_line": one_line,
+        "percent": _percent,
     }
     return environment
 

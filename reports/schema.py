@@ -8,9 +8,11 @@ from the files alone.
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reports.fields import class_of
 
 SCHEMA_VERSION: Final = 1
 
@@ -84,12 +86,34 @@ class Criterion(Artifact):
     reference_sd: float
     candidate_n: int
     candidate_mean: float
-    p_value: float  # one-sided, candidate worse than reference by more than the margin
+    p_value: float  # one-sided, candidate worse than reference by more than the margin; Holm's,
+    # where several criteria stand besides the one that decides
     alpha: float  # the criterion trips when p_value <= alpha
     smallest_p: float  # the smallest p-value that these sample sizes can reach
     margin_sd: float  # indifference margin, in reference standard deviations
     tripped: bool
-    decides: bool  # False: reported, but has no part in the verdict
+    decides: bool  # False: stands besides; where it trips, a PASS becomes a WATCH
+    stage: int = 1  # 2: on further fresh seeds, trained because stage one had tripped
+
+
+class OperatingPoint(Artifact):
+    """What the gate makes of candidates that lost so much."""
+
+    drop_sd: float  # of the mean area under the curve, in standard deviations of healthy seeds
+    fail: float  # share of them that the gate calls FAIL
+    watch: float  # share that trip stage one and not stage two
+
+
+class OperatingCurve(Artifact):
+    """What a gate of these sizes sees, by simulation."""
+
+    shape: Literal["normal", "reference"]  # of areas: normal, or as the reference's are
+    reference_n: int
+    stage_one_n: int
+    stage_two_n: int
+    draws: int  # simulated runs of the whole gate for each point
+    healthy_seeds: float  # mean number of fresh seeds that a healthy candidate costs
+    points: list[OperatingPoint]
 
 
 class SeedResult(Artifact):
@@ -106,19 +130,69 @@ class SeedResult(Artifact):
     error: str = ""  # last lines of what went wrong
 
 
+class Fingerprint(Artifact):
+    """What a run ran on and what it ran, by what depends on it; see `reports.fields`.
+
+    A flat table of fields, as units and older verdicts store it, is read by the fields' names.
+    """
+
+    bits: dict[str, str] = Field(default_factory=dict)
+    distribution: dict[str, str] = Field(default_factory=dict)
+    informative: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_the_flat_form(cls, stored: Any) -> Any:
+        if not isinstance(stored, dict) or not all(isinstance(v, str) for v in stored.values()):
+            return stored
+        classes: dict[str, dict[str, str]] = {}
+        for name, value in stored.items():
+            classes.setdefault(class_of(name), {})[name] = value
+        return classes
+
+    def flat(self) -> dict[str, str]:
+        """All fields in one table."""
+        return self.bits | self.distribution | self.informative
+
+
+class BitsCheck(Artifact):
+    """A seed of the reference, trained again and compared with the stored curve bit by bit."""
+
+    seed: int
+    windows: int  # compared
+    first_difference: int | None  # step of the first window whose weights differ; None: equal
+    promised: bool  # whether the rung of the two fingerprints promises equal bits
+
+
 class ReferenceInfo(Artifact):
     """Where the stored truth came from."""
 
     seeds: list[int]
-    content_hash: str  # sha256 of the stored curves
+    content_hash: str  # of the stored bundle, its curves included
     recipe_hash: str
     reason: str  # why it was blessed
     blessed_on: str  # ISO date
-    fingerprint: dict[str, str]
+    fingerprint: Fingerprint
+
+
+class Cell(Artifact):
+    """One recipe on one device, in a verdict on several."""
+
+    name: str  # also of its folder, which has a verdict and a page of its own
+    device: str
+    verdict: VerdictName  # after the correction for several cells
+    sentence: str
+    seeds: int
+    p_value: float | None  # of stage two; None where it was not needed
+    p_holm: float | None  # the same, by Holm's correction over all cells
+    rung: int | None  # that the cell and its reference can claim
 
 
 class Verdict(Artifact):
-    """The whole outcome of one regression, as stored in `verdict.json`."""
+    """The whole outcome of one regression, as stored in `verdict.json`.
+
+    Where it is on several cells, the numbers are those of the worst one.
+    """
 
     schema_version: int
     verdict: VerdictName
@@ -130,9 +204,14 @@ class Verdict(Artifact):
     fault: str = ""  # name of the planted fault, where one was planted on purpose
     metric: str  # what a return is here, e.g. "rally return in [-1, 1]"
     criteria: list[Criterion] = Field(default_factory=list)
+    operating: list[OperatingCurve] = Field(default_factory=list)
     seeds: list[SeedResult] = Field(default_factory=list)
     reference: ReferenceInfo | None = None
-    fingerprint: dict[str, str] = Field(default_factory=dict)
+    fingerprint: Fingerprint = Field(default_factory=Fingerprint)
+    rung: int | None = None  # of reproducibility, that run and reference can claim; None: unknown
+    rung_prevented_by: list[str] = Field(default_factory=list)  # fields in the way of the next one
+    bits: list[BitsCheck] = Field(default_factory=list)
+    cells: list[Cell] = Field(default_factory=list)  # none where there was one device
     reproduce: list[str] = Field(default_factory=list)  # commands
     notes: list[str] = Field(default_factory=list)  # anything a reader must know
     started_utc: str

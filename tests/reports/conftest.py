@@ -10,7 +10,10 @@ from reports.schema import (
     CURVE_COLUMNS,
     CURVES_FILE,
     VERDICT_FILE,
+    BitsCheck,
     Criterion,
+    OperatingCurve,
+    OperatingPoint,
     ReferenceInfo,
     SeedResult,
     Verdict,
@@ -40,6 +43,22 @@ def criterion() -> Criterion:
 
 
 @pytest.fixture(scope="session")
+def operating() -> list[OperatingCurve]:
+    """A gate that sees 2 SD almost always and 1 SD seldom, whatever the shape."""
+
+    def curve(shape: str, fails: tuple[float, ...]) -> OperatingCurve:
+        points = [
+            OperatingPoint(drop_sd=drop, fail=fail, watch=0.04) for drop, fail in enumerate(fails)
+        ]
+        return OperatingCurve(
+            shape=shape, reference_n=10, stage_one_n=5, stage_two_n=15, draws=2000,
+            healthy_seeds=5.6, points=points,
+        )  # fmt: skip
+
+    return [curve("normal", (0.001, 0.31, 0.96)), curve("reference", (0.0, 0.42, 0.953))]
+
+
+@pytest.fixture(scope="session")
 def seed_result() -> SeedResult:
     return SeedResult(
         seed=3,
@@ -54,7 +73,9 @@ def seed_result() -> SeedResult:
 
 
 @pytest.fixture(scope="session")
-def verdict(criterion: Criterion, seed_result: SeedResult) -> Verdict:
+def verdict(
+    criterion: Criterion, operating: list[OperatingCurve], seed_result: SeedResult
+) -> Verdict:
     """FAIL, with one criterion, two seeds, a reference, and one field of three that differs."""
     failed = SeedResult(
         seed=4,
@@ -78,6 +99,7 @@ def verdict(criterion: Criterion, seed_result: SeedResult) -> Verdict:
         fault="stale-target",
         metric="rally return in [-1, 1]",
         criteria=[criterion],
+        operating=operating,
         seeds=[seed_result, failed],
         reference=ReferenceInfo(
             seeds=[100, 101],
@@ -88,6 +110,9 @@ def verdict(criterion: Criterion, seed_result: SeedResult) -> Verdict:
             fingerprint={"cpu": "x86", "torch": "2.11"},
         ),
         fingerprint={"cpu": "x86", "torch": "2.12"},
+        rung=0,
+        rung_prevented_by=["torch git"],
+        bits=[BitsCheck(seed=100, windows=9, first_difference=128, promised=True)],
         reproduce=["make regress GAME=pong"],
         notes=["a note"],
         started_utc="2026-01-03T04:05:06Z",

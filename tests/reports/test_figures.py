@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from reports.figures import draw_candidates, draw_figure, draw_reference, drawn_columns
+from reports.figures import (
+    draw_candidates,
+    draw_figure,
+    draw_operating,
+    draw_reference,
+    drawn_columns,
+)
 from reports.rows import quartiles
 from reports.schema import CURVE_COLUMNS
 from reports.text import one_line
@@ -130,3 +136,13 @@ def test_figure_of_a_long_run_stays_small():
         q_mean=0.0,
     )
     assert 100_000 < len(draw_figure(frame, "return").encode()) < 1_000_000
+
+
+def test_the_operating_curve_is_drawn_the_same_again_and_names_its_lines(operating):
+    svg = draw_operating(operating)
+    assert draw_operating(operating) == svg
+    text = "".join(Elements(svg).text)
+    for curve in operating:
+        assert f"FAIL, {curve.shape}" in text
+        assert f"or WATCH, {curve.shape}" in text
+    assert draw_operating(operating[:1]) != svg

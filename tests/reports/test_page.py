@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from reports.page import render_page, render_summary, write_page
-from reports.schema import PAGE_FILE, SUMMARY_FILE, Verdict, VerdictName
+from reports.schema import (
+    PAGE_FILE,
+    SUMMARY_FILE,
+    BitsCheck,
+    Fingerprint,
+    OperatingCurve,
+    OperatingPoint,
+    Verdict,
+    VerdictName,
+)
 from reports.text import one_line, visible
 
 ATTACKS = [
@@ -49,7 +58,7 @@ def surrounded(verdict, text):
 
     def walk(value):
         match value:
-            case "complete" | "failed":  # of a seed: the schema knows no other status
+            case "complete" | "failed" | "normal" | "reference":  # the schema knows no others
                 return value
             case str():
                 return text + value + text
@@ -61,7 +70,16 @@ def surrounded(verdict, text):
                 }
         return value
 
-    models = [Verdict, type(verdict.reference), type(verdict.criteria[0]), type(verdict.seeds[0])]
+    models = [
+        Verdict,
+        Fingerprint,
+        BitsCheck,
+        OperatingCurve,
+        OperatingPoint,
+        type(verdict.reference),
+        type(verdict.criteria[0]),
+        type(verdict.seeds[0]),
+    ]
     fields = {name for model in models for name in model.model_fields}
     return Verdict(**walk(verdict.model_dump(mode="json")) | {"verdict": verdict.verdict})
 
@@ -146,6 +164,7 @@ def test_blocks_come_in_the_order_in_which_questions_arise(verdict, curves):
         "FAIL",
         "Learning curves",
         "Why this verdict",
+        "What this gate would see",
         "Seeds, worst first",
         "Reference",
         "What differs from the reference",
@@ -160,6 +179,25 @@ def test_figure_has_a_table_with_the_same_numbers(verdict, curves):
         r"<td>200</td><td class=\"text\">reference</td><td>3</td><td>1.5</td><td>2</td><td>3.5</td>"
     )
     assert re.search(row, page)
+
+
+def test_page_and_summary_tell_what_the_gate_would_see(verdict, curves):
+    page, told = render_page(verdict, curves.iloc[:0]), "misses more than half"
+    row = r"<th>1</th><td>0.1</td><td>31.0 %</td><td>4.0 %</td><td>42.0 %</td><td>4.0 %</td>"
+    assert re.search(row, page)
+    assert told in page
+    assert told in render_summary(verdict)
+    assert "2000 simulated runs" in page
+    bare = verdict.model_copy(update={"operating": []})
+    assert "What this gate would see" not in render_page(bare, curves.iloc[:0])
+    assert told not in render_summary(bare)
+
+
+def test_each_stage_has_a_row_of_its_own(verdict, curves, criterion):
+    second = criterion.model_copy(update={"stage": 2, "p_value": 0.3, "tripped": False})
+    both = verdict.model_copy(update={"criteria": [criterion, second]})
+    text = Page(render_page(both, curves.iloc[:0])).text
+    assert text.index("stage 2, mean episode return") < text.index("stage 1, mean episode return")
 
 
 def test_no_fault_no_warning(verdict, curves):
@@ -196,8 +234,15 @@ def test_criterion_out_of_reach_is_called_that(verdict, curves, criterion):
 
 
 def test_run_without_anything_still_has_a_page_and_a_summary(verdict, curves):
-    nothing = {"criteria": [], "seeds": [], "reference": None, "reproduce": [], "notes": []}
-    bare = verdict.model_copy(update=nothing | {"fingerprint": {}})
+    nothing = {
+        "criteria": [],
+        "operating": [],
+        "seeds": [],
+        "reference": None,
+        "reproduce": [],
+        "notes": [],
+    }
+    bare = verdict.model_copy(update=nothing | {"fingerprint": Fingerprint()})
     page = Page(render_page(bare, curves.iloc[:0])).text
     assert "There is no curve" in page
     assert "Nothing was compared" in page
@@ -218,7 +263,8 @@ def test_summary_is_capped_and_counts_what_it_cut(verdict, seed_result, criterio
         "notes": [long] * 1000,
         "reproduce": [long] * 1000,
     }
-    names = {"sentence": long, "game": long, "fingerprint": {f"{n}{long}": "" for n in range(1000)}}
+    fields = Fingerprint(informative={f"{n}{long}": "" for n in range(1000)})
+    names = {"sentence": long, "game": long, "fingerprint": fields}
     summary = render_summary(verdict.model_copy(update=lists | names))
     assert len(summary.encode()) < 128 * 1024
     assert re.findall(r"^\| (\d+) \|", summary, re.MULTILINE) == [str(n) for n in range(20)]
