@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -9,15 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from reports.schema import CURVE_COLUMNS, SeedResult
+from dqn_core.recipe import Recipe
+from probes.stored_curve import CURVE_FILE, findings, read_curve
+from reports.schema import CURVE_COLUMNS, FindingStatus, SeedResult
 
 Group = Literal["reference", "candidate"]
 Vector = npt.NDArray[np.float64]
+Curves = npt.NDArray[np.float64]
 
 
 def read_unit(folder: Path, seed: int, group: Group) -> pd.DataFrame:
     """The curve of one seed in the columns of `CURVE_COLUMNS`, one row per window."""
-    curve = pd.read_csv(folder / "curve.csv", dtype={"weights_digest": str})
+    curve = pd.read_csv(folder / CURVE_FILE, dtype={"weights_digest": str})
     return curve.assign(group=group, seed=seed)[list(CURVE_COLUMNS)]
 
 
@@ -27,7 +32,7 @@ def summarise(folder: Path, seed: int, wall_s: float) -> SeedResult:
     Windows in which no episode ended take the mean return of the window before (the first ones,
     of the first window that has one).
     """
-    curve = pd.read_csv(folder / "curve.csv", dtype={"weights_digest": str})
+    curve = pd.read_csv(folder / CURVE_FILE, dtype={"weights_digest": str})
     returns = curve["episode_return"].ffill().bfill()
     tenth = max(1, len(returns) // 10)
     last = curve.iloc[-1]
@@ -43,18 +48,67 @@ def summarise(folder: Path, seed: int, wall_s: float) -> SeedResult:
     )
 
 
-def areas(curves: pd.DataFrame, group: Group) -> Vector:
-    """Area under the training curve of each seed of a group, [seeds] float64: its mean."""
-    chosen = curves[curves["group"] == group].sort_values("step")
-    filled = chosen.groupby("seed")["episode_return"].transform(lambda r: r.ffill().bfill())
-    return np.asarray(filled.groupby(chosen["seed"]).mean(), np.float64)
+def record_notes(folder: Path, seed: int, recipe: Recipe) -> list[str]:
+    """What is wrong with the records of one complete seed, a sentence each."""
+    return [
+        f"Seed {seed}: {finding.actual}; expected {finding.expected} ({finding.check})."
+        for finding in findings(read_curve(folder / CURVE_FILE, recipe))
+        if finding.status is FindingStatus.RED
+    ]
 
 
-def final_tenths(curves: pd.DataFrame, group: Group) -> Vector:
-    """Mean return of each seed of a group over the last tenth of its windows, [seeds] float64."""
+def returns_of(curves: pd.DataFrame, group: Group, seeds: Sequence[int] | None = None) -> Curves:
+    """The training curves of a group, without gaps.
+
+    Windows in which no episode ended take the return of the window before (the first ones, of the
+    first window that has one).
+
+    Args:
+        curves: in `CURVE_COLUMNS`.
+        group: whose.
+        seeds: of these only, in this order; of all, by number, if not given.
+
+    Returns:
+        [seeds, windows] float64; a row of NaN for a seed in which no episode ended.
+    """
     chosen = curves[curves["group"] == group]
-    late = chosen[chosen["step"] > 0.9 * chosen["step"].max()]
-    return np.asarray(late.groupby("seed")["episode_return"].mean().dropna(), np.float64)
+    table = chosen.pivot_table(
+        index="seed", columns="step", values="episode_return", aggfunc="mean", dropna=False
+    )
+    if seeds is not None:
+        table = table.reindex(list(seeds))
+    return table.ffill(axis=1).bfill(axis=1).to_numpy(np.float64)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the curves of some seeds come to, each [seeds] float64, in returns.
+
+    Attributes:
+        area: mean of the whole curve, that is, the area under it.
+        first_tenth: mean of its first tenth of windows.
+        final_tenth: mean of its last tenth.
+        peak: its best window.
+    """
+
+    area: Vector
+    first_tenth: Vector
+    final_tenth: Vector
+    peak: Vector
+
+    def __len__(self) -> int:
+        return len(self.area)
+
+
+def scores(returns: Curves) -> Scores:
+    """The numbers of curves as `returns_of` gives them, [seeds, windows] float64."""
+    tenth = max(1, returns.shape[1] // 10)
+    return Scores(
+        area=returns.mean(axis=1),
+        first_tenth=returns[:, :tenth].mean(axis=1),
+        final_tenth=returns[:, -tenth:].mean(axis=1),
+        peak=returns.max(axis=1, initial=-np.inf),
+    )
 
 
 def _finite(value: float) -> float | None:

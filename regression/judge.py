@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from regression.curves import areas, final_tenths
+from regression.bits import bits_notes, with_bits
+from regression.curves import returns_of, scores
 from regression.games import Job
-from regression.gate import AREA, compare, decide
+from regression.gate import STAGE_TWO_SEEDS, Decision, decide
+from regression.operating import operating_curves
+from regression.protocol import ImportedJob
+from regression.rungs import claim, tell
 from reports.schema import (
     SCHEMA_VERSION,
-    Criterion,
+    BitsCheck,
+    Fingerprint,
+    OperatingCurve,
     ReferenceInfo,
     SeedResult,
     Verdict,
@@ -24,17 +30,20 @@ class Evidence:
     """All that a verdict follows from.
 
     Attributes:
-        job: what was run.
-        results: one for each seed.
+        job: what was run; its seeds are those of stage one.
+        results: one for each seed of both stages.
         curves: of candidate and, where there is one, reference, in `CURVE_COLUMNS`.
         reference: where the stored truth came from, or None.
         no_reference: why there is none, or "".
         fingerprint: of this run.
         started_utc: ISO time, for the page only.
         wall_s: of the whole run.
+        stage_two: the seeds trained because stage one had tripped; none if it had not.
+        notes: what is wrong with the records of single runs; they are told, and decide nothing.
+        bits: seeds of the reference that were trained again, compared with what is stored.
     """
 
-    job: Job
+    job: Job | ImportedJob
     results: list[SeedResult]
     curves: pd.DataFrame
     reference: ReferenceInfo | None
@@ -42,20 +51,23 @@ class Evidence:
     fingerprint: dict[str, str]
     started_utc: str
     wall_s: float
+    stage_two: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    bits: list[BitsCheck] = field(default_factory=list)
 
 
 def judge(evidence: Evidence) -> Verdict:
     """The verdict on a run, with every number it rests on."""
     job = evidence.job
-    verdict, sentence, criteria = _outcome(evidence)
-    seeds = f"{job.seeds[0]}-{job.seeds[-1]}"
-    if job.seeds != list(range(job.seeds[0], job.seeds[-1] + 1)):
-        seeds = ",".join(str(seed) for seed in job.seeds)
-    again = f"python -m regression run --game {job.game} --seeds {seeds} --device {job.device}"
-    fault = f" --fault {job.fault}" if job.fault else ""
+    decision = weigh(evidence)
+    name, sentence = with_bits(decision.verdict, decision.sentence, evidence.bits)
+    here = Fingerprint.model_validate(evidence.fingerprint)
+    known = evidence.reference if evidence.fingerprint else None  # logs tell of no machine
+    claimed = claim(here, known.fingerprint) if known else None
+    rung = [tell(claimed, "with the reference")] if claimed else []
     return Verdict(
         schema_version=SCHEMA_VERSION,
-        verdict=verdict,
+        verdict=name,
         sentence=sentence,
         game=job.game,
         recipe=job.recipe.name,
@@ -63,36 +75,64 @@ def judge(evidence: Evidence) -> Verdict:
         device=job.device,
         fault=job.fault,
         metric=job.recipe.metric,
-        criteria=criteria,
+        criteria=decision.criteria,
+        operating=_operating(evidence) if decision.criteria else [],
         seeds=evidence.results,
         reference=evidence.reference,
-        fingerprint=evidence.fingerprint,
-        reproduce=[f"{again} --recipe {job.recipe_name}{fault}"],
-        notes=job.notes,
+        fingerprint=here,
+        rung=claimed.rung if claimed else None,
+        rung_prevented_by=claimed.prevented_by if claimed else [],
+        bits=evidence.bits,
+        reproduce=[_again(job)],
+        notes=[*job.notes, *evidence.notes, *bits_notes(evidence.bits), *rung],
         started_utc=evidence.started_utc,
         wall_s=evidence.wall_s,
     )
 
 
-def _outcome(evidence: Evidence) -> tuple[VerdictName, str, list[Criterion]]:
+def weigh(evidence: Evidence) -> Decision:
+    """The gate's decision on a run; asks for further seeds where stage one has tripped."""
     failed = [result for result in evidence.results if result.status == "failed"]
     if failed:
         names = ", ".join(str(result.seed) for result in failed)
         last = failed[0].error.splitlines()[-1]
-        return VerdictName.INFRA, f"Seed {names} did not finish: {last}", []
+        return Decision(VerdictName.INFRA, f"Seed {names} did not finish: {last}", [])
     if evidence.reference is None:
-        return VerdictName.INCONCLUSIVE, f"Nothing to compare with: {evidence.no_reference}.", []
-    shared = sorted(set(evidence.job.seeds) & set(evidence.reference.seeds))
+        sentence = f"Nothing to compare with: {evidence.no_reference}."
+        return Decision(VerdictName.INCONCLUSIVE, sentence, [])
+    job, curves = evidence.job, evidence.curves
+    shared = sorted({*job.seeds, *evidence.stage_two} & set(evidence.reference.seeds))
     if shared:
-        return (
-            VerdictName.INCONCLUSIVE,
-            f"Seeds {shared} are in the reference too, so they are no independent evidence.",
-            [],
-        )
-    curves, unit = evidence.curves, evidence.job.recipe.metric
-    reference, candidate = areas(curves, "reference"), areas(curves, "candidate")
-    area = compare(AREA, unit, reference, candidate, decides=True)
-    late = [final_tenths(curves, "reference"), final_tenths(curves, "candidate")]
-    final = compare("return over the last tenth", unit, late[0], late[1], decides=False)
-    verdict, sentence = decide(area, reference, candidate)
-    return verdict, sentence, [area, final]
+        sentence = f"Seeds {shared} are in the reference too, so they are no independent evidence."
+        return Decision(VerdictName.INCONCLUSIVE, sentence, [])
+    later = evidence.stage_two
+    return decide(
+        job.recipe.metric,
+        scores(returns_of(curves, "reference")),
+        scores(returns_of(curves, "candidate", job.seeds)),
+        scores(returns_of(curves, "candidate", later)) if later else None,
+    )
+
+
+def _again(job: Job | ImportedJob) -> str:
+    """The command that repeats a run."""
+    seeds = f"{job.seeds[0]}-{job.seeds[-1]}"
+    if job.seeds != list(range(job.seeds[0], job.seeds[-1] + 1)):
+        seeds = ",".join(str(seed) for seed in job.seeds)
+    if isinstance(job, ImportedJob):
+        return f"{job.command()} --seeds {seeds} LOGS"
+    again = f"python -m regression run --game {job.game} --seeds {seeds} --device {job.device}"
+    fault = f" --fault {job.fault}" if job.fault else ""
+    return f"{again} --recipe {job.recipe_name}{fault}"
+
+
+def stage_two_seeds(job: Job, reference: ReferenceInfo) -> list[int]:
+    """The numbers that follow the last fresh seed, without those that the reference uses."""
+    first = max(job.seeds) + 1
+    beyond = range(first, first + STAGE_TWO_SEEDS + len(reference.seeds))
+    return [seed for seed in beyond if seed not in reference.seeds][:STAGE_TWO_SEEDS]
+
+
+def _operating(evidence: Evidence) -> list[OperatingCurve]:
+    stored = scores(returns_of(evidence.curves, "reference"))
+    return operating_curves(stored.area, len(evidence.job.seeds))
