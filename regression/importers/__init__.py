@@ -1,0 +1,1 @@
+"""Readers of the logs that other training programs write, one module per format."""

@@ -1,0 +1,126 @@
+"""Comma-separated logs, read with suspicion: whatever is not numbers in whole lines is refused."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from regression.importers.records import LogError
+
+MOST_BYTES: Final = 1 << 30
+LONGEST_LINE: Final = 100_000  # characters
+NUMBER: Final = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+NOT_FINITE: Final = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
+
+COMMA_SEPARATED: Final = "comma-separated UTF-8 text"
+AGAIN: Final = "write the log again, or name another --format"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a log.
+
+    Attributes:
+        comment: its first line where that begins with "#", without it; else "".
+        columns: cells by the name of their column, all of one length.
+        first_line: number of the line of the first cells, from 1.
+        notes: a sentence where a torn line was dropped.
+    """
+
+    comment: str
+    columns: dict[str, list[str]]
+    first_line: int
+    notes: list[str]
+
+    def numbers(self, name: str, path: Path) -> list[float]:
+        """A column as numbers; nan and infinite ones too, for whoever judges them.
+
+        Raises:
+            LogError: naming the column if it is not there, or the line of a cell that is no number.
+        """
+        if name not in self.columns:
+            raise LogError(
+                f"there is no column {name!r}",
+                path,
+                f"one of {', '.join(map(repr, self.columns))}",
+                repr(name),
+                "name the columns with --step-column, --return-column and --length-column",
+            )
+        for line, cell in enumerate(self.columns[name], self.first_line):
+            if not (NUMBER.fullmatch(cell) or NOT_FINITE.fullmatch(cell)):
+                raise LogError(
+                    "a cell is no number",
+                    f"{path}, row {line}, column {name}",
+                    "a number",
+                    repr(cell[:100]),
+                    AGAIN,
+                )
+        return [float(cell) for cell in self.columns[name]]
+
+
+def read_table(path: Path) -> Table:
+    """The cells of a file with a header.
+
+    A last line without a line end was being written when the program stopped: it is dropped, and
+    told of. A number cut in the middle would still look like one.
+
+    Raises:
+        LogError: if it is no such table, naming the line.
+        OSError: if it cannot be read.
+    """
+    text = _text(path)
+    lines = text.replace("\r\n", "\n").split("\n")
+    notes = []
+    if torn := lines.pop():
+        notes.append(
+            f"{path.name}: the last line has no end and was dropped ({len(torn)} letters)."
+        )
+    longest = max(map(len, lines), default=0)
+    if longest > LONGEST_LINE:
+        raise LogError(
+            "a line is too long", path, f"at most {LONGEST_LINE} characters", f"{longest}", AGAIN
+        )
+    if not lines:
+        raise LogError("the log is empty", path, COMMA_SEPARATED, "no whole line", AGAIN)
+    comment = lines.pop(0)[1:] if lines[0].startswith("#") else ""
+    first_line = 3 if comment else 2
+    try:
+        header, *rows = csv.reader((line + "\n" for line in lines), strict=True)
+    except (ValueError, csv.Error) as error:
+        raise LogError(
+            "the log is not a table", path, f"{COMMA_SEPARATED} with a header",
+            str(error)[:200], AGAIN,
+        ) from error  # fmt: skip
+    if len(set(header)) < len(header):
+        raise LogError("two columns have one name", path, "each name once", repr(header), AGAIN)
+    for line, row in enumerate(rows, first_line):
+        if len(row) != len(header):
+            raise LogError(
+                "a row is not whole", f"{path}, row {line}", f"{len(header)} cells",
+                f"{len(row)}", AGAIN,
+            )  # fmt: skip
+    cells = zip(*rows, strict=True) if rows else ([] for _ in header)
+    columns = {name: list(column) for name, column in zip(header, cells, strict=True)}
+    return Table(comment, columns, first_line, notes)
+
+
+def _text(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise LogError("the log is too big", path, f"at most {MOST_BYTES} bytes", f"{size}", AGAIN)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LogError(
+            "the log is no text", path, COMMA_SEPARATED, f"{error.reason} at byte {error.start}",
+            AGAIN,
+        ) from error  # fmt: skip
+    if "\0" in text:
+        raise LogError(
+            "the log is no text", path, COMMA_SEPARATED,
+            f"a zero byte at character {text.index(chr(0))}", AGAIN,
+        )  # fmt: skip
+    return text
