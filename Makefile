@@ -6,7 +6,7 @@
 #: Targets
 help: ## print this page
 	@awk '/^#:/ { print substr($$0, 4) } /^[A-Za-z]+ *(:|[?]=).* ## / { name = $$0; sub(/ *[:?].*/, "", name); \
-	  sub(/.* ## /, ""); printf "  %-8s  %s\n", name, $$0 }' Makefile
+	  sub(/.* ## /, ""); printf "  %-10s  %s\n", name, $$0 }' Makefile
 
 setup: ## make .venv, anew whenever Python, pyproject.toml or constraints.txt changed
 	@{ $(INPUTS); } 2>/dev/null | cmp -s - $(STAMP) || { $(PYTHON) -c '$(FIT)' && rm -rf $(STAMP) .venv && \
@@ -28,11 +28,26 @@ gate: setup ## the verdict of a finished run as an exit code
 report: setup ## the page of a finished run
 	$(BIN)/python -m reports page
 
+diff: setup ## same seed, different result: where did the runs A and B part?
+	$(BIN)/python -m regression diff
+
+calibrate: setup ## how often is the gate wrong? measured; TRAIN=1 trains faults, an hour
+	$(BIN)/python -m regression calibrate
+
+doctor: setup ## what of bits can this machine promise, and what is in the way of more?
+	$(BIN)/python -m regression doctor
+
 bless: setup ## accept a finished run as the new reference; needs REASON
 	$(BIN)/python -m regression bless
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest
+import: setup ## judge logs of your own code like runs; needs NAME, LOGS, STEPS and WINDOW
+	$(BIN)/python -m regression import
+
+crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
+	CRASHES=every $(BIN)/python -m pytest tests/regression/test_crashes.py
+
+test: setup ## run the tests, a file at a time on every core
+	$(BIN)/python -m pytest $(PARALLEL)
 
 lint: setup ## judge style and format
 	$(BIN)/python -m ruff check && $(BIN)/python -m ruff format --check
@@ -47,7 +62,7 @@ fmt: setup ## repair what lint can repair
 	$(BIN)/python -m ruff check --fix && $(BIN)/python -m ruff format
 
 check: lint types imports ## lint, types, imports, then the tests with branch coverage
-	$(BIN)/python -m coverage erase && $(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage erase && $(BIN)/python -m coverage run -m pytest $(PARALLEL)
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
 bench: setup ## time the hot paths
@@ -66,18 +81,32 @@ AGENT   ?= ## implementation to probe, module:factory; the bundled core, if not 
 CHECKS  ?= ## only the checks whose code contains or matches this
 SEED    ?= ## seed of the probes
 DEVICE  ?= ## cpu, cuda or cuda:<index>; cuda where there is one, if not given
+DEVICES ?= ## several to regress on, as in cpu,cuda:0: each judged by itself, then all together
 FAULT   ?= ## fault to plant in the agent; python -m probes --list-faults names them
+BITS    ?= ## so many reference seeds are trained again, to compare bits with the stored ones
+TRAIN   ?= ## faults that calibrate trains: 1 for its twelve, or names between commas
+RESUME  ?= ## folder of an interrupted regression to go on with
 REASON  ?= ## why a new reference is right, in a sentence
 RUN     ?= ## folder of the run to judge, show or bless; runs/latest, if not given
+NAME    ?= ## of imported curves: lower case, digits and dashes
+LOGS    ?= ## of one seed each, files or folders, between spaces
+STEPS   ?= ## agent steps of every imported run, a multiple of WINDOW
+WINDOW  ?= ## agent steps over which imported episodes are averaged
+FORMAT  ?= ## of the logs: monitor, evaluations, tensorboard or csv; by what is there, if not given
+REFERENCES ?= ## folder of the references; those of the package, if not given
+A       ?= ## folder of the one run to diff: of one seed, of a regression, or of a window
+B       ?= ## folder of the other
 PYTHON  ?= python3 ## interpreter that .venv is made with
 #:
 #: Exit codes of the programs: 0 pass or watch, 1 fail, 2 interrupted, 3 infrastructure, 4 usage,
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-.PHONY: help setup probes faults regress gate report bless test lint types imports fmt check bench clean
+.PHONY: help setup probes faults regress gate report diff calibrate doctor bless import crashes test lint types imports fmt check bench clean
 
 BIN := .venv/bin
+# Whole files, so that what a file's tests share is made once.
+PARALLEL := -n logical --dist loadfile
 # The stamp copies all that .venv depends on: content decides, not the time of a file. It goes first
 # and comes last, so an interruption leaves none. The folder counts, as an editable install names it.
 STAMP := .venv/inputs
@@ -90,7 +119,7 @@ FIT = import importlib.util, sys; \
 
 # Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
 # the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
-TO_PROGRAMS := AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN
+TO_PROGRAMS := AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B
 $(foreach v,$(TO_PROGRAMS),$(eval override $v := $$(value $v)))
 $(foreach v,$(TO_PROGRAMS),$(eval $(if $($v),export HARNESS_$v := $$($v),unexport HARNESS_$v)))
 

@@ -33,7 +33,7 @@ class Job:
         recipe_name: a name, or a path ending in .toml.
         recipe: its content.
         seeds: distinct, non-negative.
-        device: "cpu", "cuda" or "cuda:<index>".
+        device: as `regression.devices` names them.
         fault: name of a planted fault, or "".
         notes: what a reader should know about how this was chosen.
     """
@@ -63,9 +63,9 @@ def resolve_job(game: str, recipe: str, seeds: str, device: str, fault: str) -> 
     """
     name = _game(game)
     on_gpu, on_cpu, enough = GAMES[name]
-    chosen = on_cpu if device == "cpu" else on_gpu
+    chosen = on_cpu if device.startswith("cpu") else on_gpu
     notes = []
-    if not recipe and on_gpu != on_cpu and device == "cpu":
+    if not recipe and on_gpu != on_cpu and device.startswith("cpu"):
         notes.append(f"GAME={name} means the recipe {on_cpu} on a CPU, {on_gpu} with CUDA.")
     if recipe and not re.fullmatch(r"[A-Za-z0-9._/ -]{1,200}", recipe):
         raise UsageError(f"recipe: expected a name or a path ending in .toml, got {recipe!r}")

@@ -148,7 +148,10 @@ def test_empty_values_do_not_reach_the_program(ready: Project) -> None:
 
 
 def test_variables_are_those_that_the_programs_know() -> None:
-    assert " ".join(VARIABLES) == "AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE FAULT REASON RUN"
+    assert " ".join(VARIABLES) == (
+        "AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN "
+        "NAME LOGS STEPS WINDOW FORMAT REFERENCES A B"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,13 @@ def test_variables_are_those_that_the_programs_know() -> None:
         ("regress", ["python -m regression run"]),
         ("gate", ["python -m reports gate"]),
         ("report", ["python -m reports page"]),
+        ("diff", ["python -m regression diff"]),
+        ("calibrate", ["python -m regression calibrate"]),
+        ("doctor", ["python -m regression doctor"]),
         ("bless", ["python -m regression bless"]),
-        ("test", ["python -m pytest"]),
+        ("import", ["python -m regression import"]),
+        ("crashes", ["python -m pytest tests/regression/test_crashes.py"]),
+        ("test", ["python -m pytest -n logical --dist loadfile"]),
         ("bench", ["python -m pytest tests/benchmarks --benchmark-enable"]),
         ("lint", ["python -m ruff check", "python -m ruff format --check"]),
         ("types", ["python -m mypy"]),
@@ -174,7 +182,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
                 "python -m mypy",
                 "lint-imports",
                 "python -m coverage erase",
-                "python -m coverage run -m pytest",
+                "python -m coverage run -m pytest -n logical --dist loadfile",
                 "python -m coverage combine --quiet",
                 "python -m coverage report",
             ],
