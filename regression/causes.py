@@ -32,6 +32,9 @@ CAUSES: Final = (
     ("td error", "how the loss is reported: everything that trains was the same"),
 )  # fmt: skip
 
+# Events of arithmetic, which other kernels may round otherwise.
+COMPUTED: Final = "td target|td error|optimizer .*"
+
 
 def suggestion(found: Difference) -> str:
     """What to look at first, a sentence."""
@@ -50,16 +53,18 @@ def suggestion(found: Difference) -> str:
 
 
 def _cause(found: Difference) -> str:
-    for names, cause in CAUSES:
-        if re.fullmatch(names, found.event):
-            return cause
-    if found.max_ulps is None:
-        return "arithmetic or logic of the network: its inputs were the same"
-    if found.max_ulps <= FEW_ULPS:
-        return (
+    behind = next((cause for names, cause in CAUSES if re.fullmatch(names, found.event)), "")
+    computed = not behind or re.fullmatch(COMPUTED, found.event)
+    if computed and found.max_ulps is not None and found.max_ulps <= FEW_ULPS:
+        rounding = (
             f"kernels, hardware or threads: equal inputs, and results at most {found.max_ulps} "
             "units in the last place (ulps) apart"
         )
+        return f"{rounding}; on equal machines, {behind}" if behind else rounding
+    if behind:
+        return behind
+    if found.max_ulps is None:
+        return "arithmetic or logic of the network: its inputs were the same"
     return (
         f"logic, or a corrupted value: equal inputs, and results up to {found.max_ulps} ulps "
         "apart, which is more than rounding does"

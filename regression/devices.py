@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,3 +73,16 @@ def device_class(name: str) -> DeviceClass:
         f"  expected  one of {', '.join(known)}\n"
         f"  nearest   {near[0]}"
     )
+
+
+def lacking(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """What a process lacks of the variables that pin a class, and what they should be.
+
+    Args:
+        name: of the class; none but a pinned one asks for any.
+        environment: that the process was started with; libraries have read it by now.
+    """
+    wanted = PINNED.get(name, {})
+    return {
+        variable: value for variable, value in wanted.items() if environment.get(variable) != value
+    }

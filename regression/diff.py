@@ -7,45 +7,39 @@ states part first is run once more with everything written down.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
-from pydantic import Field
 
 from dqn_core.digests import BLOCK_EVENTS
 from dqn_core.trace import TRACE_FILE
 from regression.causes import suggestion
-from regression.divergence import Difference, Flip, first_difference, first_flip
-from regression.tracing import DIGESTS, Rerun, TracedRun, checkpoints, read_run, write_window
+from regression.comparison import (
+    Comparison,
+    compare_windows,
+    describe,
+    differing,
+    require_same,
+    traced_apart,
+)
+from regression.devices import lacking
+from regression.divergence import first_difference, first_flip
+from regression.tracing import (
+    DIGESTS,
+    Rerun,
+    TracedRun,
+    checkpoints,
+    read_run,
+    told_of_unit,
+    write_window,
+)
 from regression.windows import WINDOW_FILE, Window
-from reports.schema import Artifact
 
 MANIFEST_FILE: Final = "manifest.json"
-
-
-class DifferentRunsError(ValueError):
-    """Two runs that were never meant to be equal."""
-
-
-class Comparison(Artifact):
-    """Where two runs part, and what that suggests."""
-
-    a: str
-    b: str
-    equal: bool
-    sentence: str
-    row_step: int | None = None  # end of the first block whose rows in the traces differ
-    row_events: list[str] = Field(default_factory=list)  # what differs there
-    difference: Difference | None = None
-    flip: Flip | None = None
-    suggests: str = ""
-    parts: dict[str, list[str]] = Field(default_factory=dict)  # classes that differ, of a and b
-    fingerprint: dict[str, list[str]] = Field(default_factory=dict)  # fields that differ
-    notes: list[str] = Field(default_factory=list)
-    commands: list[str] = Field(default_factory=list)  # to be run where the runs can be reproduced
 
 
 @dataclass
@@ -73,39 +67,9 @@ def compare_folders(a: Path, b: Path) -> Comparison:
     return first if not first.equal else next((c for c in comparisons if not c.equal), first)
 
 
-def compare_windows(a: Path, b: Path) -> Comparison:
-    """As `compare_folders`, of windows."""
-    mine, theirs = Window(a), Window(b)
-    _require_same(mine.info.run, theirs.info.run)
-    spans = [(window.info.from_step, window.info.until_step) for window in (mine, theirs)]
-    if spans[0] != spans[1]:
-        raise DifferentRunsError(
-            f"the windows are of different blocks\n  a  steps {spans[0]}\n  b  steps {spans[1]}\n"
-            "  next  trace the same blocks of both"
-        )
-    notes = [
-        f"{name} is a window of a re-run that does not have the digests of its run"
-        for name, window in (("A", mine), ("B", theirs))
-        if not window.info.reproduced
-    ]
-    found = first_difference(mine, theirs)
-    return Comparison(
-        a=str(a),
-        b=str(b),
-        equal=found is None,
-        sentence=_sentence(found) if found else "The windows are equal.",
-        difference=found,
-        flip=first_flip(mine, theirs) if found else None,
-        suggests=suggestion(found) if found else "",
-        parts=_differing(mine.info.run["parts"], theirs.info.run["parts"]),
-        fingerprint=_differing(mine.info.fingerprint, theirs.info.fingerprint),
-        notes=notes,
-    )
-
-
 def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
     """As `compare_folders`, of runs."""
-    _require_same(a.trace.header, b.trace.header)
+    require_same(a.trace.header, b.trace.header)
     notes = [
         f"the trace of {name} ends in a torn row of {run.trace.torn_bytes} bytes, left out"
         for name, run in (("A", a), ("B", b))
@@ -114,10 +78,10 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
     common: dict[str, Any] = {
         "a": str(a.folder),
         "b": str(b.folder),
-        "parts": _differing(a.trace.header["parts"], b.trace.header["parts"]),
-        "fingerprint": _differing(a.fingerprint, b.fingerprint),
+        "parts": differing(a.trace.header["parts"], b.trace.header["parts"]),
+        "fingerprint": differing(a.fingerprint, b.fingerprint),
     }
-    row = first_differing_row(a, b)
+    row = firstdiffering_row(a, b)
     if row is None:
         ends = [int(run.trace.column("step")[-1]) if len(run.trace.rows) else 0 for run in (a, b)]
         upto = f" as far as both go, step {min(ends)} (A {ends[0]}, B {ends[1]})"
@@ -130,6 +94,11 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
         "row_step": step,
         "row_events": [n for n, x, y in zip(BLOCK_EVENTS, mine, theirs, strict=True) if x != y],
     }
+    if any(lacking(run.device_class, os.environ) for run in (a, b)):
+        seen = traced_apart(a, b, step)
+        notes += [*seen.notes, *([] if seen.flip else _about_actions(a, b))]
+        told = {name: getattr(seen, name) for name in ("difference", "flip", "suggests")}
+        return Comparison(sentence=seen.sentence, notes=notes, **common, **told)
     begin = _common_checkpoint(a, b, step - a.recipe.loop.block_steps)
     parted = _parted_block(a, b, step, begin)
     if isinstance(parted, _Findings):
@@ -147,7 +116,7 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
         sentence = f"The runs part in the block that begins at step {parted}, in no traced event."
         return Comparison(sentence=sentence, notes=notes, **common)
     return Comparison(
-        sentence=_sentence(found),
+        sentence=describe(found),
         difference=found,
         flip=flip,
         suggests=suggestion(found),
@@ -156,7 +125,7 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
     )
 
 
-def first_differing_row(a: TracedRun, b: TracedRun) -> int | None:
+def firstdiffering_row(a: TracedRun, b: TracedRun) -> int | None:
     """The first row in which two traces differ, as far as both go."""
     shared = min(len(a.trace.rows), len(b.trace.rows))
     differ = (a.trace.rows[:shared, :-1] != b.trace.rows[:shared, :-1]).any(axis=1)
@@ -167,19 +136,18 @@ def _paired(a: Path, b: Path) -> list[tuple[Path, Path]]:
     """The folders that hold traces: a and b themselves, or units of one name in both."""
     if (a / TRACE_FILE).exists() or (b / TRACE_FILE).exists():
         return [(a, b)]
-    names = [{path.parent.name for path in run.glob(f"*/{TRACE_FILE}")} for run in (a, b)]
-    return [(a / name, b / name) for name in sorted(names[0] & names[1])] or [(a, b)]
+    mine, theirs = (
+        {_whose(path.parent): path.parent for path in sorted(run.glob(f"*/{TRACE_FILE}"))}
+        for run in (a, b)
+    )
+    return [(mine[name], theirs[name]) for name in mine if name in theirs] or [(a, b)]
 
 
-def _require_same(a: dict[str, Any], b: dict[str, Any]) -> None:
-    mine, theirs = (_flat(run["recipe"]) | {"seed": str(run["seed"])} for run in (a, b))
-    differing = _differing(mine, theirs)
-    if differing:
-        lines = [f"  {name}: {x} in A, {y} in B" for name, (x, y) in differing.items()]
-        raise DifferentRunsError(
-            "\n".join(["these runs were never meant to be equal; they differ in", *lines])
-            + "\n  next      compare runs of one recipe and seed"
-        )
+def _whose(unit: Path) -> tuple[str, ...]:
+    """Recipe, seed and fault of a unit, on whatever device it ran."""
+    key = told_of_unit(unit).get("key", {})
+    names = ("recipe", "seed", "fault")
+    return tuple(str(key[name]) for name in names) if key.keys() >= set(names) else (unit.name,)
 
 
 def _common_checkpoint(a: TracedRun, b: TracedRun, last: int) -> tuple[Path | None, Path | None]:
@@ -269,29 +237,3 @@ def _about_actions(a: TracedRun, b: TracedRun) -> list[str]:
         return ["no action differs, as far as both traces go"]
     step = int(a.trace.column("step")[int(differ.argmax())])
     return [f"the first action that differs lies before step {step}; it was not run again"]
-
-
-def _sentence(found: Difference) -> str:
-    when = f"step {found.step}" + (f", update {found.update}" if found.update else "")
-    if found.kind == "order":
-        return f"The runs part at {when}: from '{found.event}' on, events are in another order."
-    if found.kind != "values":
-        where = found.kind.removeprefix("missing in ").upper()
-        return f"The runs part at {when}: '{found.event}' is missing in {where}."
-    return f"The runs part at {when}, in '{found.event}'."
-
-
-def _differing(a: dict[str, str], b: dict[str, str]) -> dict[str, list[str]]:
-    return {
-        name: [str(a.get(name, "nothing")), str(b.get(name, "nothing"))]
-        for name in sorted(a.keys() | b.keys())
-        if a.get(name) != b.get(name)
-    }
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: str(value)}
-    return flat

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from regression.diff import Comparison, compare_folders
+from regression.comparison import Comparison
+from regression.diff import compare_folders
 from regression.divergence import Difference, Flip
 from regression.games import UsageError
 from regression.tracing import checkpoints, read_run, write_window

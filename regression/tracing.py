@@ -41,6 +41,7 @@ class TracedRun:
         fault: planted, or "".
         parts: the classes it is made of.
         fingerprint: of where it ran, as far as the folder tells.
+        device_class: that it ran in, as `regression.devices` names them.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class TracedRun:
     fault: str
     parts: Parts
     fingerprint: dict[str, str]
+    device_class: str
 
     @property
     def seed(self) -> int:
@@ -80,10 +82,18 @@ def read_run(folder: Path) -> TracedRun:
         recipe = Recipe.model_validate(trace.header["recipe"])
     except (KeyError, ValidationError) as error:
         raise TraceError(f"the trace in {folder} tells of no recipe known here: {error}") from error
-    told = _unit(folder)
-    fault = str(told.get("key", {}).get("fault", ""))
-    parts = fault_named(fault).parts if fault else Parts()
-    return TracedRun(folder, trace, recipe, fault, parts, dict(told.get("fingerprint", {})))
+    told = told_of_unit(folder)
+    key = told.get("key", {})
+    fault = str(key.get("fault", ""))
+    return TracedRun(
+        folder,
+        trace,
+        recipe,
+        fault,
+        fault_named(fault).parts if fault else Parts(),
+        dict(told.get("fingerprint", {})),
+        str(key.get("device", trace.header["device"])),
+    )
 
 
 class Rerun:
@@ -205,7 +215,7 @@ def checkpoints(run: TracedRun) -> dict[int, Path]:
     return {int(path.name.removeprefix("step_")): path for path in sorted(found)}
 
 
-def _unit(folder: Path) -> dict[str, Any]:
+def told_of_unit(folder: Path) -> dict[str, Any]:
     """What the folder of a unit says of it; nothing where it is another kind of folder."""
     try:
         told = from_json((folder / UNIT_FILE).read_bytes())

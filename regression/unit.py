@@ -29,7 +29,7 @@ from dqn_core.train import CurveError, RunFolderError, TrainingRun, Window
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
 from regression import store
-from regression.devices import PINNED, DeviceClassError, device_class
+from regression.devices import DeviceClassError, device_class, lacking
 from regression.durable import replace_text, require_room
 from regression.fingerprint import fingerprint
 from regression.jobs import JobError, StoredJob, read_job
@@ -197,14 +197,12 @@ def _unpinned(name: str) -> str:
         DeviceClassError: naming the first that is missing; libraries have read them by now.
     """
     place = device_class(name)
-    for variable in PINNED.get(name, {}):
-        wanted, found = place.environment[variable], os.environ.get(variable)
-        if found != wanted:
-            raise DeviceClassError(
-                f"this process is none of the class {name}\n"
-                f"  expected  {variable}={wanted} when it is started\n"
-                f"  actual    {found or 'not set'}"
-            )
+    for variable, wanted in lacking(name, os.environ).items():
+        raise DeviceClassError(
+            f"this process is none of the class {name}\n"
+            f"  expected  {variable}={wanted} when it is started\n"
+            f"  actual    {os.environ.get(variable, 'not set')}"
+        )
     return place.device
 
 

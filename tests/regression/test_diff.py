@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random  # noqa: TID251  # its state is kept and given back
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
 from regression.__main__ import main
 from regression.causes import suggestion
+from regression.devices import device_class
 from regression.diff import compare_runs
 from regression.divergence import Difference, ulp_distance
 from regression.tracing import Rerun, read_run
@@ -98,6 +101,33 @@ def test_a_fault_told_by_the_unit_is_planted_again_and_found_at_its_first_effect
     assert shown[0] == ExitCode.FAIL
     for words in ("in 'td target'", "ulps apart", "first action", "Q-gap", "torch version"):
         assert words in shown[1]
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from tests.regression.test_diff import Parts, train
+train(Path(sys.argv[1]), Parts(), windows=3)
+"""
+
+
+def test_runs_of_two_instruction_sets_are_traced_again_each_in_its_own(tmp_path, command):
+    for name in ("cpu-avx2", "cpu-sse4"):
+        unit = tmp_path / name / f"small-{name}-seed-0"
+        subprocess.run(
+            [sys.executable, "-c", TRAIN, unit],
+            env=os.environ | device_class(name).environment,
+            check=True,
+        )
+        key = {"recipe": "small", "seed": 0, "device": name, "fault": ""}
+        (unit / "unit.json").write_text(json.dumps({"key": key}))
+    args = ("--a", tmp_path / "cpu-avx2", "--b", tmp_path / "cpu-sse4", "--json")
+    code, text = command("diff", *args)
+    found = json.loads(text)
+    assert code == ExitCode.FAIL
+    # Both were reproduced, though the process that compares them is of neither class.
+    assert not [note for note in found["notes"] if "re-run" in note]
+    assert 0 < found["difference"]["ulps"] <= found["difference"]["max_ulps"]
 
 
 def test_runs_of_several_seeds_are_compared_by_unit(runs, command, tmp_path):
@@ -198,7 +228,9 @@ def test_ulps_count_the_steps_between_neighbouring_floats(value, steps):
         ("replay indices", None, "memory samples"),
         ("gradient of layers.0.weight", 2, "kernels, hardware or threads"),
         ("Q-values", 2**20, "logic, or a corrupted value"),
-        ("optimizer exp_avg of layers.0.weight", 1, "optimizer, its settings"),
+        ("optimizer exp_avg of layers.0.weight", 1, "kernels, hardware or threads"),
+        ("optimizer exp_avg of layers.0.weight", 1, "on equal machines, the optimizer, its"),
+        ("optimizer exp_avg of layers.0.weight", 2**20, "the optimizer, its settings"),
         ("sync of layers.0.weight", 9, "target network is copied"),
     ],
 )
