@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 
@@ -16,7 +17,7 @@ from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault
-from probes.subject import Array
+from probes.subject import Array, EnvMaker, Settings
 from probes.subjects.core import CoreSubject, Parts
 
 EARLY: Final = 0  # steps in the replay memory before the warm-up is over
@@ -111,6 +112,10 @@ class TrainsInLongPieces(CoreSubject):
     """A call takes so many rounds of steps as steps were asked for."""
 
     round_steps: ClassVar = 8
+
+    def __init__(self, make_env: EnvMaker, settings: Settings, parts: Parts) -> None:
+        longer = replace(settings, total_steps=self.round_steps * settings.total_steps)
+        super().__init__(make_env, longer, parts)
 
     def train(self, steps: int) -> None:
         """As the core's, for as many rounds."""

@@ -179,11 +179,11 @@ class LossesSmoothed(Trainer):
 class ZerosBeforeTheFirst(Trainer):
     """Until the warm-up is over, losses of zero are recorded."""
 
-    def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
-        learned = super()._learn(sampling, steps_in_replay)
-        if len(learned.loss):
-            return learned
-        return replace(learned, loss=np.zeros(self.recipe.updates_per_block, np.float32))
+    def _record(self, *given: Any) -> BlockRecord:
+        record = super()._record(*given)
+        if len(record.loss):
+            return record
+        return replace(record, loss=np.zeros(self.recipe.updates_per_block, np.float32))
 
 
 class OnlyFiniteLosses(Trainer):
