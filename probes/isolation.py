@@ -13,9 +13,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -51,30 +52,39 @@ class WorkerLost(Exception):  # noqa: N818  # what happened, not an error of our
 
 
 class Worker:
-    """A process for one subject.
+    """A process that serves one subject after the other, each in a fork of its own.
 
     Args:
-        agent: as in `Job`.
-        fault: as in `Job`.
         stop: when set, the worker gives up at once.
 
-    Raises:
-        SubjectError: if there is no such subject, or if its process ended, or hung, while it was
-            loaded.
+    Attributes:
+        subject: agent and fault of the one that is loaded, or None.
     """
 
-    def __init__(self, agent: str, fault: str, stop: threading.Event) -> None:
-        self.subject = (agent, fault)
+    def __init__(self, stop: threading.Event) -> None:
+        self.subject: tuple[str, str] | None = None
         self._stop = stop
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
-        command = [sys.executable, "-m", "probes.worker", "--agent", agent, "--fault", fault]
-        # A session of its own: what the subject starts ends with it.
+        # A session of its own: what a subject starts ends with it.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            [sys.executable, "-m", "probes.worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
+
+    def load(self, agent: str, fault: str) -> None:
+        """Lets the process load a subject, as in `Job`, in place of the one before.
+
+        Raises:
+            SubjectError: if there is no such subject, or if its process ended, or hung, while it
+                was loaded.
+        """
         try:
-            hello = json.loads(self._answer(START_LIMIT_S))
+            if self.subject is not None:
+                self._tell({"end": True})
+            self.subject = (agent, fault)
+            self._tell({"agent": agent, "fault": fault})
+            hello = self._answer(START_LIMIT_S)
         except WorkerLost as lost:
             # No check would fare better: each would wait for the same end.
             raise SubjectError(f"agent: {agent or fault} could not be loaded: {lost}") from None
@@ -83,19 +93,13 @@ class Worker:
             raise SubjectError(hello["error"])
 
     def run(self, job: Job) -> Finding:
-        """Lets the process run a check.
+        """Lets the process run a check on the subject that is loaded.
 
         Raises:
             WorkerLost: if it gives no answer; the worker is then closed.
         """
-        assert self._process.stdin is not None  # a pipe was asked for
-        asked = json.dumps({"check": job.check.code, "seed": job.seed}) + "\n"
-        try:
-            self._process.stdin.write(asked.encode())
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise WorkerLost(self._last_words()) from None
-        return Finding.model_validate_json(self._answer(job.check.limit_s))
+        self._tell({"check": job.check.code, "seed": job.seed})
+        return Finding.model_validate(self._answer(job.check.limit_s))
 
     def close(self) -> None:
         """Ends the process and all it started."""
@@ -106,24 +110,36 @@ class Worker:
             if stream is not None:
                 stream.close()
 
-    def _answer(self, limit_s: float) -> bytes:
+    def _tell(self, order: dict[str, Any]) -> None:
+        assert self._process.stdin is not None  # a pipe was asked for
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._lost(self._last_words(self._process.wait())) from None
+
+    def _answer(self, limit_s: float) -> dict[str, Any]:
         assert self._process.stdout is not None  # a pipe was asked for
         end = time.monotonic() + limit_s
         while True:
             ready, _, _ = select.select([self._process.stdout], [], [], POLL_S)
             if ready:
                 line = self._process.stdout.readline()
-                if line.endswith(b"\n"):
-                    return line
-                raise self._lost(self._last_words())
+                if not line.endswith(b"\n"):
+                    raise self._lost(self._last_words(self._process.wait()))
+                answer: dict[str, Any] = json.loads(line)
+                if "lost" in answer:
+                    raise self._lost(self._last_words(answer["lost"]))
+                return answer
             if self._stop.is_set():
                 raise self._lost("stopped")
             if time.monotonic() > end:
                 raise self._lost(f"no answer within {limit_s:.0f} s")
             try:
-                used = psutil.Process(self._process.pid).memory_info().rss / 1e9
+                forks = psutil.Process(self._process.pid).children(recursive=True)
+                used = sum(fork.memory_info().rss for fork in forks) / 1e9
             except psutil.NoSuchProcess:
-                continue  # its pipe tells
+                continue  # the pipe tells
             if used > MEMORY_LIMIT_GB:
                 raise self._lost(f"its process grew to {used:.1f} GB of memory")
 
@@ -131,12 +147,48 @@ class Worker:
         self.close()
         return WorkerLost(reason)
 
-    def _last_words(self) -> str:
-        code = self._process.wait()
+    def _last_words(self, code: int) -> str:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"its process ended with {how}" + (f": {lines[-1].strip()}" if lines else "")
+
+
+class Waiting:
+    """Jobs that nobody has taken yet; whoever takes one keeps to its subject as long as it can.
+
+    Args:
+        jobs: taken in this order, but for that.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._lock = threading.Lock()
+        self._untouched: dict[tuple[str, str], deque[Job]] = {}
+        self._begun: dict[tuple[str, str], deque[Job]] = {}
+        for job in jobs:
+            self._untouched.setdefault((job.agent, job.fault), deque()).append(job)
+
+    def take(self, loaded: tuple[str, str] | None) -> Job | None:
+        """A job of the subject that is loaded, or of one that nobody serves, or any; None if none.
+
+        Args:
+            loaded: agent and fault, or None.
+        """
+        with self._lock:
+            if loaded in self._begun:
+                subject = loaded
+            elif self._untouched:
+                subject = next(iter(self._untouched))
+                self._begun[subject] = self._untouched.pop(subject)
+            elif self._begun:
+                subject = max(self._begun, key=lambda name: len(self._begun[name]))
+            else:
+                return None
+            jobs = self._begun[subject]
+            job = jobs.popleft()
+            if not jobs:
+                del self._begun[subject]
+            return job
 
 
 def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Finding]]:
@@ -145,9 +197,7 @@ def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Finding]]:
     Raises:
         SubjectError: if a subject cannot be loaded; nothing more is run then.
     """
-    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    for job in jobs:
-        waiting.put(job)
+    waiting = Waiting(jobs)
     finished: queue.SimpleQueue[tuple[Job, Finding] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
     threads = [
@@ -169,25 +219,22 @@ def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Finding]]:
 
 
 def _work(
-    waiting: queue.SimpleQueue[Job],
+    waiting: Waiting,
     finished: queue.SimpleQueue[tuple[Job, Finding] | BaseException],
     stop: threading.Event,
 ) -> None:
-    """Serves the queue with one worker process after the other."""
+    """Serves what is waiting, with another worker process only where one was lost."""
     worker: Worker | None = None
     try:
         while not stop.is_set():
-            try:
-                job = waiting.get_nowait()
-            except queue.Empty:
+            job = waiting.take(worker.subject if worker else None)
+            if job is None:
                 return
             started = time.monotonic()
             try:
-                if worker is None or worker.subject != (job.agent, job.fault):
-                    if worker is not None:
-                        worker.close()
-                    worker = None
-                    worker = Worker(job.agent, job.fault, stop)
+                worker = worker or Worker(stop)
+                if worker.subject != (job.agent, job.fault):
+                    worker.load(job.agent, job.fault)
                 finding = worker.run(job)
             except WorkerLost as lost:
                 worker = None

@@ -7,6 +7,8 @@ import time
 
 import numpy as np
 
+from dqn_core import td
+
 
 class Idle:
     """Takes steps at random, learns nothing, and values everything at zero."""
@@ -104,3 +106,11 @@ class StepsAfterTheEnd(Idle):
         self.env.reset()
         for _ in range(steps):
             self.env.step(0)
+
+
+class BreaksTheCore(Idle):
+    """What it does to the core would make the next subject in its process fail."""
+
+    def train(self, steps):
+        td.td_target = None
+        super().train(steps)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from probes import isolation
-from probes.isolation import Job, run_jobs
+from probes.isolation import Job, Waiting, run_jobs
 from probes.judging import judge
 from probes.ladder import check_named
 from probes.subject import SubjectError, load_factory
@@ -53,6 +53,7 @@ def of(subject: str, count: int = 1) -> list[Job]:
         ("Exits", "its process ended with exit code 7"),
         ("Leaks", "its process grew to "),
         ("Talks", "0.000"),
+        ("BreaksTheCore", "0.000"),
     ],
 )
 def test_a_lost_process_costs_one_check_and_the_next_gets_a_new_one(subject, actual, monkeypatch):
@@ -62,6 +63,16 @@ def test_a_lost_process_costs_one_check_and_the_next_gets_a_new_one(subject, act
     findings = [finding for _, finding in run_jobs([*of(subject), healthy])]
     assert [finding.status for finding in findings] == [FindingStatus.RED, FindingStatus.GREEN]
     assert actual in findings[0].actual
+
+
+def test_whoever_serves_a_subject_keeps_to_it_and_helps_when_all_are_served():
+    a, b, c = ([Job(CHECK, name, "", seed) for seed in range(3)] for name in "abc")
+    waiting = Waiting([*a, *b, *c])
+    first, second = waiting.take(None), waiting.take(None)
+    assert (first, second) == (a[0], b[0])
+    assert [waiting.take(("a", "")) for _ in range(3)] == [*a[1:], c[0]]
+    assert [waiting.take(("b", "")) for _ in range(3)] == [*b[1:], c[1]]
+    assert [waiting.take(("a", "")), waiting.take(("b", ""))] == [c[2], None]
 
 
 def test_a_subject_that_is_none_ends_the_run():
