@@ -18,7 +18,7 @@ from probes.checks.exploration import DECAY, EDGES, WARMUP, scheduled
 from probes.checks.tracing import NEVER, OBSERVATIONS, Step, Trace, Wandering
 from probes.global_generators import global_generators, global_states
 from probes.judging import judge
-from probes.subject import Misbehaviour, Settings
+from probes.subject import Settings, Unsupported
 from reports.schema import FindingStatus
 
 CHECKS = (*exploration.CHECKS, *cadence.CHECKS, *seeding.CHECKS)
@@ -264,8 +264,8 @@ class OneEnvironment(Linear):
     "run",
     [exploration.coins_differ, seeding.environments_differ, seeding.environments_are_seeded],
 )
-def test_fewer_environments_than_asked_for_are_told(run):
-    with pytest.raises(Misbehaviour, match="3 environments"):
+def test_fewer_environments_than_asked_for_show_nothing_of_several(run):
+    with pytest.raises(Unsupported, match=r"plays one environment; settings.num_envs = 3"):
         run(Bench(OneEnvironment, 0))
 
 
