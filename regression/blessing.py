@@ -99,7 +99,7 @@ def proposed(
         recipe=verdict.recipe,
         recipe_hash=job.recipe_hash,
         recipe_fields=job.recipe,
-        device=store.device_class(job.device),
+        device=store.without_index(job.device),
         seeds=[result.seed for result in verdict.seeds],
         fingerprint=verdict.fingerprint.model_dump(mode="json"),
         curves_sha256=sha256,

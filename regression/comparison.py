@@ -15,6 +15,7 @@ from dqn_core.trace import TraceError
 from regression.causes import suggestion
 from regression.devices import device_class
 from regression.divergence import Difference, Flip, first_difference, first_flip
+from regression.jobs import flat
 from regression.tracing import TracedRun
 from regression.windows import Window
 from reports.schema import Artifact
@@ -103,7 +104,7 @@ def require_same(a: dict[str, Any], b: dict[str, Any]) -> None:
     Raises:
         DifferentRunsError: naming every field of recipe and seed that differs.
     """
-    mine, theirs = (_flat(run["recipe"]) | {"seed": str(run["seed"])} for run in (a, b))
+    mine, theirs = (flat(run["recipe"]) | {"seed": run["seed"]} for run in (a, b))
     fields = differing(mine, theirs)
     if fields:
         lines = [f"  {name}: {x} in A, {y} in B" for name, (x, y) in fields.items()]
@@ -124,18 +125,10 @@ def describe(found: Difference) -> str:
     return f"The runs part at {when}, in '{found.event}'."
 
 
-def differing(a: dict[str, str], b: dict[str, str]) -> dict[str, list[str]]:
+def differing(a: dict[str, Any], b: dict[str, Any]) -> dict[str, list[str]]:
     """The fields that differ, and what they are in a and b."""
     return {
         name: [str(a.get(name, "nothing")), str(b.get(name, "nothing"))]
         for name in sorted(a.keys() | b.keys())
         if a.get(name) != b.get(name)
     }
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: str(value)}
-    return flat

@@ -21,7 +21,7 @@ from regression.gate import STAGE_TWO_SEEDS
 from regression.importers.formats import read_log
 from regression.importers.gridding import Gridded, on_grid
 from regression.importers.records import LogError
-from regression.jobs import StoredJob, describe_import, read_job, record
+from regression.jobs import StoredJob, describe, read_job, record
 from regression.judging import sealed_units
 from regression.locks import held
 from regression.protocol import ImportedJob, LogProtocol
@@ -167,7 +167,7 @@ def store_logs(
     """
     job = ImportedJob(protocol, [log.seed for log in logs], [])
     with held(folder, "run", "refuse", say):
-        record(folder, describe_import(job))
+        record(folder, describe(job))
         stored = read_job(folder)
         _refuse_picking(folder, stored, [log.seed for log in logs])
         texts = [_curve_text(log.curve) for log in logs]

@@ -62,8 +62,9 @@ class StoredJob(Artifact):
         return found
 
 
-def describe(job: Job) -> StoredJob:
+def describe(job: Job | ImportedJob) -> StoredJob:
     """The job as it is stored, on this machine."""
+    imported = isinstance(job, ImportedJob)
     return StoredJob(
         format=FORMAT,
         game=job.game,
@@ -74,22 +75,8 @@ def describe(job: Job) -> StoredJob:
         device=job.device,
         fault=job.fault,
         # This machine need not have the device; where units were trained they say themselves.
-        fingerprint=fingerprint("cpu"),
-    )
-
-
-def describe_import(job: ImportedJob) -> StoredJob:
-    """The job of imported logs as it is stored; where they were made, they do not tell."""
-    return StoredJob(
-        format=FORMAT,
-        game=job.game,
-        recipe_name=job.recipe_name,
-        recipe=job.recipe.model_dump(mode="json"),
-        recipe_hash=job.recipe.digest(),
-        seeds=job.seeds,
-        device=job.device,
-        fault=job.fault,
-        fingerprint={},
+        # Imported logs do not tell where they were made.
+        fingerprint={} if imported else fingerprint("cpu"),
     )
 
 

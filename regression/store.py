@@ -82,7 +82,7 @@ class Manifest(Artifact):
     content_hash: str
 
 
-def device_class(device: str) -> str:
+def without_index(device: str) -> str:
     """The class of a device by name: "cuda:1" is a "cuda"."""
     return re.sub(r":[0-9]+$", "", device)
 
@@ -100,7 +100,7 @@ def unit_key(recipe: Declared, seed: int, device: str, fault: str) -> UnitKey:
         recipe=recipe.name,
         recipe_hash=recipe.digest(),
         seed=seed,
-        device=device_class(device),
+        device=without_index(device),
         fault=fault,
     )
 
