@@ -63,7 +63,8 @@ class BlockRecord:
         gradient_norm: of the last update; nan if there was none.
         weights_digest: of the online network, where a window of the learning curve ends; else "".
         digests: of each of `BLOCK_EVENTS`, [events] uint64: of the numbers that each stream of the
-            segment has given so far, of what this block did, and of what it left behind.
+            segment has given so far, of what this block did, and of what it left behind. None, [0],
+            where the trainer is not `traced`.
     """
 
     step: int
@@ -106,7 +107,12 @@ class Trainer:
     Raises:
         ReplayMemoryError, UnknownGameError, AtariUnavailableError, ValueError: before any work, for
             what cannot be run here.
+
+    Attributes:
+        traced: whether records have digests; whoever reads none may switch them off.
     """
+
+    traced = True
 
     def __init__(
         self,
@@ -244,6 +250,8 @@ class Trainer:
         self, ticks: list[Transitions], columns: list[Array], learned: _Learned, drawn: list[int]
     ) -> npt.NDArray[np.uint64]:
         """In the order of `BLOCK_EVENTS`."""
+        if not self.traced:
+            return np.empty(0, np.uint64)
         env, explore, replay = drawn
         seen = [tick.next_obs for tick in ticks]
         seen += [tick.first_obs for tick in ticks if len(tick.starting)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -53,7 +54,7 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.log = Log()
         self._before_step = before_step
         self._shown: Array | None = None
-        self._copy: Array | None = None
+        self._bytes = b""
         self._running = False
 
     def reset(
@@ -76,7 +77,7 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._before_step()
         if not self._running:
             raise Misbehaviour("reset() after the end of an episode", "step() was called")
-        if self._shown is not None and not np.array_equal(self._shown, cast("Array", self._copy)):
+        if self._shown is not None and self._shown.tobytes() != self._bytes:
             raise Misbehaviour("observations left as they are", "one was changed in place")
         space = cast("gymnasium.spaces.Discrete", self.action_space)
         if np.ndim(action) != 0 or not 0 <= int(action) < int(space.n):
@@ -87,7 +88,7 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._show(obs), reward, terminated, truncated, info
 
     def _show(self, obs: Array) -> Array:
-        self._shown, self._copy = obs, obs.copy()
+        self._shown, self._bytes = obs, obs.tobytes()
         return obs
 
 
@@ -119,10 +120,15 @@ class Trial:
         self.settings = settings
         self.watched: list[Watched] = []
         self.before_step: Callable[[], None] = lambda: None
+        self._most_steps = math.inf
+
+        def notice() -> None:
+            if self.steps >= self._most_steps:
+                raise Unsupported(f"agent takes over {ROUNDING_STEPS} steps more than asked for")
+            self.before_step()
 
         def make() -> Env:
-            # Looked up at each step: it may be set after the subject was made.
-            env = Watched(make_env(len(self.watched)), lambda: self.before_step())  # noqa: PLW0108
+            env = Watched(make_env(len(self.watched)), notice)
             self.watched.append(env)
             return env
 
@@ -144,15 +150,15 @@ class Trial:
 
         Raises:
             Misbehaviour: if it took fewer steps than asked for.
-            Unsupported: if it took many more, or played fewer environments than asked for.
+            Unsupported: once it takes many more, or if it played fewer environments than asked for.
         """
         before = self.steps
+        self._most_steps = before + steps + ROUNDING_STEPS
         self.subject.train(steps)
+        self._most_steps = math.inf
         taken = self.steps - before
         if taken < steps:
             raise Misbehaviour(f"train({steps}) to take {steps} steps", f"it took {taken}")
-        if taken > steps + ROUNDING_STEPS:
-            raise Unsupported(f"agent takes over {ROUNDING_STEPS} steps more than asked for")
         if self.steps >= self.settings.num_envs:
             self._require_envs(len(self.played))
 

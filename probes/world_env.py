@@ -43,7 +43,8 @@ def observe(world: World, passed: list[int], view: View) -> npt.NDArray[Any]:
         [5] float32, one-hot of the present state; or [4, 84, 84] uint8, newest last.
     """
     if view == "vector":
-        one_hot: npt.NDArray[np.float32] = np.eye(VECTOR_SIZE, dtype=np.float32)[passed[-1]]
+        one_hot = np.zeros(VECTOR_SIZE, np.float32)
+        one_hot[passed[-1]] = 1.0
         return one_hot
     return np.stack([frame(picture) for picture in world.stack(passed)])
 

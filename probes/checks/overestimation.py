@@ -115,21 +115,28 @@ def overestimates_as_asked(bench: Bench, *, double: bool) -> Outcome:
     trial = bench.trial(
         lambda _: TurningRewards(int(first), int(direction)), double=double, **SETTINGS
     )
-    tables: list[Values] = []
-    trial.before_step = lambda: tables.append(trial.q_table(OBSERVATIONS))
+    online: list[Values] = []
+    target: list[Values] = []
+
+    def look() -> None:
+        spell, step = divmod(trial.steps, SPELL_STEPS)
+        if spell < SETTLING_SPELLS:
+            return
+        if step == 0:  # the target network is the online one as it is when the spell begins
+            target.extend([trial.q_table(OBSERVATIONS)] * len(LATE))
+        elif step in LATE:
+            online.append(trial.q_table(OBSERVATIONS))
+
+    trial.before_step = look
     trial.train(trial.settings.total_steps)
-    q = np.stack(tables)
+    q, lagged = np.stack(online), np.stack(target[: len(online)])
     if q.shape[2] != len(TURNS):
         raise Misbehaviour(f"{len(TURNS)} Q-values", f"q_values has {q.shape[2]}")
-    steps = np.arange(SETTLING_SPELLS * SPELL_STEPS, trial.settings.total_steps)
-    late = steps[np.isin(steps % SPELL_STEPS, LATE)]
-    # The target network is the online one as it was when the spell began.
-    online, target = q[late, 1], q[late // SPELL_STEPS * SPELL_STEPS, 1]
     foretold = {
-        form: float(trial.settings.gamma * value(online, target).mean())
+        form: float(trial.settings.gamma * value(q[:, 1], lagged[:, 1]).mean())
         for form, value in NEXT_VALUES.items()
     }
-    return _held_against(foretold, float(q[late, 0].mean()), q[late, 0].size, double=double)
+    return _held_against(foretold, float(q[:, 0].mean()), q[:, 0].size, double=double)
 
 
 def _held_against(

