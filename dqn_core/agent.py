@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_value_
 
 from dqn_core import td
-from dqn_core.networks import initialise, make_network
+from dqn_core.networks import QNetwork, initialise, make_network
 from dqn_core.optimizers import decay_updates, make_optimizer, make_scheduler
 from dqn_core.recipe import Recipe
 from dqn_core.replay import Batch
@@ -57,6 +57,7 @@ class Agent:
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
         # Listed once: walking the modules takes longer than a norm over what they hold.
         self._leaves = self.online_net.leaves
+        self._acting_net: QNetwork | None = None
         self.optimizer = make_optimizer(recipe, self._leaves)
         self.scheduler = make_scheduler(recipe, self.optimizer)
 
@@ -72,6 +73,19 @@ class Agent:
         q = self.online_net.infer(torch.from_numpy(obs).to(self.device))
         values: npt.NDArray[np.float32] = q.cpu().numpy()
         return values
+
+    def frozen(self) -> Agent:
+        """This agent with the weights it has now, to act with while it goes on learning.
+
+        The weights are copied to where the last call put them: one such agent at a time.
+        """
+        if self._acting_net is None:
+            self._acting_net = copy.deepcopy(self.target_net)
+        _copy_weights(self.online_net, self._acting_net)
+        twin = copy.copy(self)
+        twin.online_net = self._acting_net
+        twin._leaves = self._acting_net.leaves  # noqa: SLF001  # of its own kind
+        return twin
 
     def td_target(self, batch: Batch) -> Tensor:
         """Regression targets of the rows of one or more batches, [rows] float32."""
@@ -147,9 +161,7 @@ class Agent:
 
     def sync(self) -> None:
         """Copies the online network into the target network."""
-        with torch.no_grad():
-            for lagged, trained in zip(self.target_net.leaves, self._leaves, strict=True):
-                lagged.copy_(trained)
+        _copy_weights(self.online_net, self.target_net)
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the last gradient over all parameters."""
@@ -164,6 +176,12 @@ class Agent:
     def weights_digest(self) -> str:
         """Eight hexadecimal digits that change when any bit of the online weights does."""
         return tensors_digest(self._leaves)
+
+
+@torch.no_grad()
+def _copy_weights(source: QNetwork, target: QNetwork) -> None:
+    for there, here in zip(target.leaves, source.leaves, strict=True):
+        there.copy_(here)
 
 
 def tensors_digest(tensors: Iterable[Tensor]) -> str:

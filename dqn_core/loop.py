@@ -8,7 +8,7 @@ A run is a function of (recipe, seed). It is cut into segments, segments into bl
 
 With one environment and `block_steps = train_period_steps` this is textbook DQN. With `overlap`,
 learning comes before appending, so that it uses the replay memory, and acting uses the weights, as
-they stood at the start of the block: the two then touch disjoint data and may run at the same time.
+they stood at the start of the block: the two then touch disjoint data, and run at the same time.
 
 At the start of each segment the environments are built anew and every stream is derived again, in
 every run. Weights, optimizer, replay memory and counters are therefore all there is to save at a
@@ -18,6 +18,7 @@ segment boundary, and a resumed run equals the unbroken one bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -110,9 +111,12 @@ class Trainer:
 
     Attributes:
         traced: whether records have digests; whoever reads none may switch them off.
+        threaded: whether, where the recipe says `overlap`, acting and learning run at the same
+            time; if not, one awaits the other, and the bits are the same.
     """
 
     traced = True
+    threaded = True
 
     def __init__(
         self,
@@ -173,17 +177,25 @@ class Trainer:
         num_blocks = loop.segment_steps // loop.block_steps
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
-        for block, chance in enumerate(chances):
-            ticks = actor.play(self.agent, chance, cut=block == num_blocks - 1)
-            if loop.overlap:
-                learned = self._learn(sampling, steps_in_replay=self.step)
-                self._append(ticks)
-            else:
-                self._append(ticks)
-                learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
-            self.step += loop.block_steps
-            drawn = [stream.digest for stream in streams]
-            yield self._record(ticks, actor.take_finished(), float(chance[-1, -1]), learned, drawn)
+        with ThreadPoolExecutor(1, "acting") as player:
+            for block, chance in enumerate(chances):
+                cut = block == num_blocks - 1
+                if loop.overlap:
+                    playing = player.submit(actor.play, self.agent.frozen(), chance, cut=cut)
+                    if not self.threaded:
+                        wait([playing])
+                    learned = self._learn(sampling, steps_in_replay=self.step)
+                    ticks = playing.result()
+                    self._append(ticks)
+                else:
+                    ticks = actor.play(self.agent, chance, cut=cut)
+                    self._append(ticks)
+                    learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
+                self.step += loop.block_steps
+                drawn = [stream.digest for stream in streams]
+                yield self._record(
+                    ticks, actor.take_finished(), float(chance[-1, -1]), learned, drawn
+                )
         envs.close()
 
     def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -58,6 +58,8 @@ class Batch:
 
     def rows(self, start: int, stop: int) -> Batch:
         """The transitions from `start` to before `stop`; shares memory."""
+        if stop - start == len(self.slots):
+            return self
         columns = (self.window, self.action, self.reward, self.terminated)
         window, action, reward, terminated = (column[start:stop] for column in columns)
         return Batch(window, action, reward, terminated, self.slots[start:stop])

@@ -124,6 +124,7 @@ class Rerun:
         parts = observed(run.parts, self.recorder)
         self.trainer: Trainer = parts.make_trainer(run.recipe, run.seed, prepare_device(run.device))
         self.trainer.make_envs = observed_envs(self.trainer.make_envs, self.recorder)
+        self.trainer.threaded = False  # events come in one order
         if checkpoint:
             load_checkpoint(self.trainer, checkpoint)
 

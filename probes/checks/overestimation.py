@@ -39,7 +39,7 @@ OBSERVATIONS: Final = np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
 TURNS: Final = (0.0, 1.0, -1.0)  # what an action pays in one spell after the other, in prizes
 PRIZE: Final = 0.5  # errors stay within 1, where Huber's loss is a square
 SPELL_STEPS: Final = 128
-SPELLS: Final = 6
+SPELLS: Final = 4
 SETTLING_SPELLS: Final = 2  # the one before the first update, and the one before the first sync
 # Of a spell: its rewards are learned by then, and however an agent counts, no sync is due yet.
 LATE: Final = range(SPELL_STEPS - 20, SPELL_STEPS - 4)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 import torch
 
 from dqn_core.acting import Actor
+from dqn_core.agent import Agent
 from dqn_core.evaluation import evaluate
 from dqn_core.loop import BlockRecord, Trainer
 from dqn_core.streams import Stream
@@ -90,15 +92,14 @@ def test_episodes_cut_by_a_segment_are_not_counted_as_finished():
 
 @pytest.mark.parametrize("overlap", [False, True])
 def test_a_block_is_acted_with_the_weights_of_its_start(overlap):
-    made = trainer(small(loop={"overlap": overlap}))
     used, blocks_after_learning = [], 0
-    original = made.agent.q_values
 
-    def recording_q_values(obs):
-        used.append(made.agent.weights_digest())
-        return original(obs)
+    class Telling(Agent):
+        def q_values(self, obs):
+            used.append(self.weights_digest())
+            return super().q_values(obs)
 
-    made.agent.q_values = recording_q_values
+    made = Trainer(small(loop={"overlap": overlap}), 0, torch.device("cpu"), agent=Telling)
     at_start = made.agent.weights_digest()
     for block in made.segment():
         assert set(used) <= {at_start}
@@ -106,6 +107,52 @@ def test_a_block_is_acted_with_the_weights_of_its_start(overlap):
         used.clear()
         at_start = made.agent.weights_digest()
     assert blocks_after_learning > 5
+
+
+@pytest.mark.parametrize(
+    "recipe", [small(), pytest.param(small_pong(), marks=pytest.mark.atari)], ids=["mlp", "cnn"]
+)
+def test_acting_and_learning_at_the_same_time_give_the_bits_of_one_after_the_other(recipe):
+    loop = recipe.loop.model_copy(update={"overlap": True})
+    recipe = recipe.model_copy(update={"loop": loop})
+    together, _ = run(recipe)
+    made = trainer(recipe)
+    made.threaded = False
+    in_turn = list(made.blocks())
+    assert made.agent.updates > 100
+    assert all(equal(a, b) for a, b in zip(together, in_turn, strict=True))
+
+
+def test_with_overlap_acting_does_not_wait_for_learning():
+    learning = threading.Event()
+    met = []
+
+    class Meeting(Agent):
+        def q_values(self, obs):
+            met.append(learning.wait(10))
+            return super().q_values(obs)
+
+        def learn(self, batches, updates):
+            learning.set()
+            return super().learn(batches, updates)
+
+    recipe = small(loop={"overlap": True}, exploration={"initial": 0.0, "final": 0.0})
+    made = Trainer(recipe, 0, torch.device("cpu"), agent=Meeting)
+    for block in made.segment():
+        assert all(met)
+        met.clear()
+        if block.updates:
+            learning.clear()
+
+
+def test_what_goes_wrong_while_acting_is_raised_where_the_run_is_advanced():
+    class Broken(Actor):
+        def play(self, *_, **__):
+            raise RuntimeError("an emulator died")
+
+    made = Trainer(small(loop={"overlap": True}), 0, torch.device("cpu"), actor=Broken)
+    with pytest.raises(RuntimeError, match="an emulator died"):
+        next(made.blocks())
 
 
 @pytest.mark.parametrize(("overlap", "unseen"), [(False, 0), (True, 8)])
