@@ -30,6 +30,7 @@ import torch
 from dqn_core import td
 from dqn_core.acting import Actor, Episode, FrameStack, Transitions
 from dqn_core.agent import Agent
+from dqn_core.captured import CapturedActing, CapturedLearning, cuda_graph
 from dqn_core.digests import array_digest, tensors_digest
 from dqn_core.env_maker import make_envs
 from dqn_core.envs import EnvMaker
@@ -110,6 +111,8 @@ class Trainer:
             what cannot be run here.
 
     Attributes:
+        learning: what makes the updates of a block: the agent, on a GPU recorded as CUDA graphs.
+        acting: what gives its Q-values when acting, on a GPU recorded likewise; else None.
         traced: whether records have digests; whoever reads none may switch them off.
         threaded: whether, where the recipe says `overlap`, acting and learning run at the same
             time; if not, one awaits the other, and the bits are the same.
@@ -136,6 +139,11 @@ class Trainer:
         envs = make_envs(recipe, 1, Stream(seed, "env"))  # asked for its shapes alone
         obs_shape = FrameStack(envs, recipe.frame_stack).obs.shape[1:]
         self.agent = agent(recipe, obs_shape, envs.num_actions, Stream(seed, "init"), device)
+        self.learning: Agent | CapturedLearning = self.agent
+        self.acting: CapturedActing | None = None
+        if device.type == "cuda":
+            self.learning = CapturedLearning(self.agent, cuda_graph)
+            self.acting = CapturedActing(cuda_graph)
         self.replay = replay(
             recipe.replay.capacity_rows,
             recipe.loop.num_envs,
@@ -181,14 +189,15 @@ class Trainer:
             for block, chance in enumerate(chances):
                 cut = block == num_blocks - 1
                 if loop.overlap:
-                    playing = player.submit(actor.play, self.agent.frozen(), chance, cut=cut)
+                    policy = self._policy(self.agent.frozen())
+                    playing = player.submit(actor.play, policy, chance, cut=cut)
                     if not self.threaded:
                         wait([playing])
                     learned = self._learn(sampling, steps_in_replay=self.step)
                     ticks = playing.result()
                     self._append(ticks)
                 else:
-                    ticks = actor.play(self.agent, chance, cut=cut)
+                    ticks = actor.play(self._policy(self.agent), chance, cut=cut)
                     self._append(ticks)
                     learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
                 self.step += loop.block_steps
@@ -201,6 +210,9 @@ class Trainer:
     def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Probability of a random action after so many agent steps, [N]."""
         return epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
+
+    def _policy(self, agent: Agent) -> Agent:
+        return self.acting.standing_in(agent) if self.acting else agent
 
     def _append(self, ticks: list[Transitions]) -> None:
         """Puts transitions into the replay memory, as many at once as episodes allow."""
@@ -221,7 +233,7 @@ class Trainer:
             return _Learned(np.empty((0, batch_size), np.int64), nothing, nothing)
         # The memory does not change while learning, so all batches of the block come at once.
         batches = self.replay.sample(sampling, updates * batch_size)
-        errors, values = self.agent.learn(batches, updates)
+        errors, values = self.learning.learn(batches, updates)
         return _Learned(
             batches.slots.reshape(updates, batch_size),
             td.loss(errors, self.recipe.td.loss).cpu().numpy(),

@@ -57,7 +57,7 @@ class CentredRmsProp(Optimizer):
                 mean.mul_(decay).add_(gradient, alpha=1 - decay)
                 mean_square.mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
                 root = mean_square.addcmul(mean, mean, value=-1).add_(eps).sqrt_()
-                weight.addcdiv_(gradient, root, value=-lr)
+                weight.sub_(gradient.div(root).mul_(lr))  # a rate may be a tensor
 
 
 class LeanAdam(Adam):

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from dqn_core.captured import CapturedLearning, every_time
 from dqn_core.checkpoint import load_checkpoint
 from dqn_core.device import prepare_device
 from dqn_core.digests import tensors_digest
@@ -125,6 +126,10 @@ class Rerun:
         self.trainer: Trainer = parts.make_trainer(run.recipe, run.seed, prepare_device(run.device))
         self.trainer.make_envs = observed_envs(self.trainer.make_envs, self.recorder)
         self.trainer.threaded = False  # events come in one order
+        if isinstance(self.trainer.learning, CapturedLearning):
+            # Nothing can be heard of what a graph does.
+            self.trainer.learning = CapturedLearning(self.trainer.agent, every_time)
+            self.trainer.acting = None
         if checkpoint:
             load_checkpoint(self.trainer, checkpoint)
 
