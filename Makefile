@@ -65,8 +65,9 @@ check: lint types imports ## lint, types, imports, then the tests with branch co
 	$(BIN)/python -m coverage erase && $(BIN)/python -m coverage run -m pytest $(PARALLEL)
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
-bench: setup ## time the hot paths
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+bench: setup ## time the hot paths against others; store the tables
+	mkdir -p runs && $(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-json=runs/bench.json && \
+	  $(BIN)/python -m reports bench
 
 clean: ## remove all that make can make again; runs/ stays
 	rm -rf $(STAMP) .venv build dist *.egg-info .coverage .coverage.* .hypothesis .benchmarks .*_cache

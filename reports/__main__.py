@@ -1,4 +1,4 @@
-"""Command line: `python -m reports page FOLDER`, `gate FOLDER`, and `matrix`."""
+"""Command line: `python -m reports page FOLDER`, `gate FOLDER`, `matrix`, and `bench`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 import tyro
 from pydantic import ValidationError
 
+from reports.benchmarks import benchmarks_markdown
 from reports.figures import draw_matrix
 from reports.files import write_text_atomically
 from reports.gate import exit_code
@@ -69,11 +70,32 @@ def matrix(
     return ExitCode.OK
 
 
+def bench(
+    stored: tyro.conf.Positional[Path] = Path("runs/bench.json"),
+    page: tyro.conf.Positional[Path] = Path("docs/benchmarks.md"),
+) -> ExitCode:
+    """Tabulate a run of the benchmarks.
+
+    Args:
+        stored: as `pytest --benchmark-json` wrote it.
+        page: the Markdown file to write.
+    """
+    try:
+        write_text_atomically(page, benchmarks_markdown(stored))
+    except (OSError, ValidationError) as error:
+        print(f"{stored}: {error}", file=sys.stderr)
+        return ExitCode.INFRA
+    print(page)
+    return ExitCode.OK
+
+
 def main(args: Sequence[str] | None = None) -> ExitCode:
     """Runs one command; `args` defaults to those of the process."""
     try:
         code: ExitCode = tyro.extras.subcommand_cli_from_dict(
-            {"page": page, "gate": gate, "matrix": matrix}, prog="python -m reports", args=args
+            {"page": page, "gate": gate, "matrix": matrix, "bench": bench},
+            prog="python -m reports",
+            args=args,
         )
         return code
     except SystemExit as stopped:

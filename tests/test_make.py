@@ -169,7 +169,14 @@ def test_variables_are_those_that_the_programs_know() -> None:
         ("import", ["python -m regression import"]),
         ("crashes", ["python -m pytest tests/regression/test_crashes.py"]),
         ("test", ["python -m pytest -n logical --dist loadfile"]),
-        ("bench", ["python -m pytest tests/benchmarks --benchmark-enable"]),
+        (
+            "bench",
+            [
+                "python -m pytest tests/benchmarks --benchmark-enable "
+                "--benchmark-json=runs/bench.json",
+                "python -m reports bench",
+            ],
+        ),
         ("lint", ["python -m ruff check", "python -m ruff format --check"]),
         ("types", ["python -m mypy"]),
         ("imports", ["lint-imports"]),

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251  # its state is kept and given back
-import statistics
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import numpy as np
 import pytest
 import torch
 
 from dqn_core.loop import Trainer
 from dqn_core.recipe import Recipe
 from dqn_core.recipe_file import load_recipe
+from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 
 STEPS, ROUNDS = 4_096, 5
 HIDDEN, BATCH, SYNC, LEARNING_RATE, BUFFER = [128, 128], 64, 500, 1e-3, 50_000
@@ -78,48 +72,18 @@ class StableBaselines3:
         return self._model._n_updates
 
 
-@contextmanager
-def global_generators_restored() -> Iterator[None]:
-    """Stable-Baselines3 seeds and draws from all of them."""
-    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002  # kept, not drawn from
-    with torch.random.fork_rng():
-        yield
-    random.setstate(ours)
-    np.random.set_state(numpys)  # noqa: NPY002  # as it was
-
-
-@pytest.mark.benchmark(group="training steps per second")
-@pytest.mark.parametrize("block_steps", [1, 64])
+@pytest.mark.benchmark(group="CartPole training, steps per second")
+@pytest.mark.parametrize("block_steps", [1, 64], ids=["blocks of 1", "blocks of 64"])
 def test_training_speed_against_stable_baselines3(benchmark, block_steps, capsys):
-    # As `prepare_device` has it, for both sides: one thread, no denormal numbers.
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    with global_generators_restored():
-        compare(benchmark, block_steps, capsys)
-
-
-def compare(benchmark, block_steps, capsys) -> None:
-    ours, theirs = Ours(block_steps), StableBaselines3(block_steps)
     steps = STEPS if benchmark.enabled else 128
-    ratios, rates = [], []
-
-    def one_round() -> None:
-        seconds = []
-        for agent in (ours, theirs):
-            started = time.perf_counter()
-            agent.train(steps)
-            seconds.append(time.perf_counter() - started)
-        ratios.append(seconds[1] / seconds[0])
-        rates.append((steps / seconds[0], steps / seconds[1]))
-
-    benchmark.pedantic(one_round, rounds=ROUNDS if benchmark.enabled else 1)
-    mine, other = (statistics.median(rate[side] for rate in rates) for side in (0, 1))
-    ratio = statistics.median(ratios)
+    with as_in_runs():
+        ours, theirs = Ours(block_steps), StableBaselines3(block_steps)
+        sides = {
+            "ours": lambda: ours.train(steps),
+            "Stable-Baselines3": lambda: theirs.train(steps),
+        }
+        told = medians(benchmark, sides, steps, rounds=ROUNDS)
     # Equal work: they differ by when the first update is due, and by no more.
     assert abs(ours.updates - theirs.updates) <= 2 * block_steps
-    benchmark.extra_info |= {"ours": mine, "stable_baselines3": other, "ratio": ratio}
     with capsys.disabled():
-        print(
-            f"\nblocks of {block_steps}: ours {mine:,.0f} steps/s, Stable-Baselines3 "
-            f"{other:,.0f} steps/s, ratio {ratio:.2f} (median of {len(ratios)})"
-        )
+        print(f"\nCartPole, blocks of {block_steps}: {shown(told)}")

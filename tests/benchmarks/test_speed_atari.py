@@ -1,0 +1,183 @@
+"""Training Pong on a CPU against Stable-Baselines3, and against what the update alone allows.
+
+Both sides play the same emulators with the same preprocessing, and learn with the same network,
+batch, optimizer, precision and number of updates per step. The library is given its environments
+ready-made, in one vector: its own wrappers are slower.
+"""
+
+from __future__ import annotations
+
+import time
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from dqn_core.acting import FrameStack
+from dqn_core.atari import AtariEnvs
+from dqn_core.device import available_cores
+from dqn_core.loop import Trainer
+from dqn_core.recipe import Recipe
+from dqn_core.recipe_file import load_recipe
+from dqn_core.streams import Stream
+from tests.benchmarks.side_by_side import as_in_runs, medians, shown
+
+BATCH, PERIOD, SYNC, WARMUP, BUFFER, LEARNING_RATE = 32, 4, 10_000, 512, 20_000, 1e-4
+BLOCK_STEPS = 64
+
+
+def our_recipe(num_envs: int) -> Recipe:
+    """Pong, one update of 32 per 4 steps, the network of 2015, float32."""
+    values = load_recipe("pong").model_dump()
+    total = 640_000
+    values["replay"] |= {"capacity_rows": BUFFER, "warmup_steps": WARMUP, "batch_size": BATCH}
+    values["learning_rate"] |= {
+        "schedule": "constant", "initial": LEARNING_RATE, "final": LEARNING_RATE,
+    }  # fmt: skip
+    values["exploration"] |= {"initial": 0.1, "final": 0.1}
+    values["loop"] |= {
+        "num_envs": num_envs, "train_period_steps": PERIOD, "block_steps": BLOCK_STEPS,
+        "sync_period_updates": SYNC, "total_steps": total, "segment_steps": total,
+        "window_steps": total,
+    }  # fmt: skip
+    values["evaluation"] |= {"period_steps": total, "rolling_episodes": 1}
+    return Recipe.model_validate(values)
+
+
+class Ours:
+    """The bundled core, acting and learning at the same time."""
+
+    def __init__(self, num_envs: int) -> None:
+        self.trainer = Trainer(our_recipe(num_envs), 0, torch.device("cpu"))
+        self._blocks = self.trainer.blocks()
+        self.train(2 * WARMUP)
+
+    def train(self, steps: int) -> None:
+        for _ in range(steps // BLOCK_STEPS):
+            next(self._blocks)
+
+    @property
+    def updates(self) -> int:
+        return self.trainer.agent.updates
+
+
+def stacked_vector(num_envs: int) -> object:
+    """The same emulators as a vector of the library's."""
+    base = pytest.importorskip("stable_baselines3.common.vec_env")
+    envs = AtariEnvs(our_recipe(num_envs).env, num_envs, Stream(0, "env"))
+
+    class Vector(base.VecEnv):
+        def __init__(self) -> None:
+            frames = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8)
+            super().__init__(num_envs, frames, gymnasium.spaces.Discrete(envs.num_actions))
+            self._stack = FrameStack(envs, 4)
+
+        def reset(self) -> np.ndarray:
+            self._stack.start(np.arange(num_envs), envs.reset())
+            return self._stack.obs.copy()
+
+        def step_async(self, actions: np.ndarray) -> None:
+            self._actions = actions
+
+        def step_wait(self) -> tuple:
+            tick = envs.step(self._actions)
+            ended = tick.terminated | tick.truncated
+            self._stack.push(tick.next_obs)
+            infos = [{} for _ in range(num_envs)]
+            for index in np.flatnonzero(ended):
+                infos[index] = {"terminal_observation": self._stack.obs[index].copy()}
+            if ended.any():
+                self._stack.start(np.flatnonzero(ended), envs.begin(ended)[ended])
+            return self._stack.obs.copy(), tick.reward.astype(np.float32), ended, infos
+
+        def close(self) -> None:
+            envs.close()
+
+        def get_attr(self, *_: object) -> list:
+            return [None] * num_envs
+
+        def set_attr(self, *_: object) -> None: ...
+
+        def env_method(self, *_: object, **__: object) -> list:
+            return [None] * num_envs
+
+        def env_is_wrapped(self, *_: object) -> list:
+            return [False] * num_envs
+
+    return Vector()
+
+
+class StableBaselines3:
+    """The library's DQN with the same network, batch, memory, rate and updates per step."""
+
+    def __init__(self, num_envs: int) -> None:
+        stable_baselines3 = pytest.importorskip("stable_baselines3")
+        logger = pytest.importorskip("stable_baselines3.common.logger")
+        self._model = stable_baselines3.DQN(
+            "CnnPolicy", stacked_vector(num_envs), seed=0, device="cpu", batch_size=BATCH,
+            train_freq=max(PERIOD // num_envs, 1), gradient_steps=max(num_envs // PERIOD, 1),
+            learning_starts=WARMUP, buffer_size=BUFFER, learning_rate=LEARNING_RATE,
+            target_update_interval=SYNC * PERIOD, exploration_initial_eps=0.1,
+            exploration_final_eps=0.1,
+        )  # fmt: skip
+        self._model.set_logger(logger.Logger(folder=None, output_formats=[]))
+        self.train(2 * WARMUP)
+
+    def train(self, steps: int) -> None:
+        torch.set_num_threads(available_cores())  # as it is without being told; ours has one
+        self._model.learn(steps, reset_num_timesteps=False)
+        torch.set_num_threads(1)
+
+    @property
+    def updates(self) -> int:
+        return self._model._n_updates
+
+
+def update_bound(agent: Ours, updates: int) -> None:
+    """Updates back to back: what is left of a block if acting cost nothing."""
+    trainer = agent.trainer
+    per_block = BLOCK_STEPS // PERIOD
+    stream = Stream(1, "replay")
+    for _ in range(updates // per_block):
+        batches = trainer.replay.sample(stream, per_block * BATCH)
+        trainer.agent.learn(batches, per_block)
+
+
+def env_only(num_envs: int, steps: int) -> float:
+    """Emulated agent steps per second, nothing else done."""
+    envs = AtariEnvs(our_recipe(num_envs).env, num_envs, Stream(0, "env"))
+    envs.reset()
+    action = np.zeros(num_envs, np.int64)
+    started = time.perf_counter()
+    for _ in range(steps // num_envs):
+        tick = envs.step(action)
+        if (tick.terminated | tick.truncated).any():
+            envs.begin(tick.terminated | tick.truncated)
+    envs.close()
+    return steps / (time.perf_counter() - started)
+
+
+@pytest.mark.atari
+@pytest.mark.benchmark(group="Pong training, steps per second")
+@pytest.mark.parametrize("num_envs", [1, 8], ids=["1 environment", "8 environments"])
+def test_atari_training_speed_against_stable_baselines3(benchmark, num_envs, capsys):
+    with as_in_runs():
+        ours, theirs = Ours(num_envs), StableBaselines3(num_envs)
+        steps = 1_024 if benchmark.enabled else 64
+        told = medians(
+            benchmark,
+            {
+                "ours": lambda: ours.train(steps),
+                "Stable-Baselines3": lambda: theirs.train(steps),
+                "updates alone": lambda: update_bound(ours, steps // PERIOD),
+            },
+            steps,
+            rounds=7,
+        )
+        emulated = env_only(num_envs, 4 * steps)
+    limit = min(emulated, told["updates alone"])
+    told |= {"environments alone": emulated, "share of the limit": told["ours"] / limit}
+    benchmark.extra_info |= told
+    with capsys.disabled():
+        print(f"\nPong, {num_envs} environments: {shown(told)}")
