@@ -15,6 +15,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, Never, TextIO
 
+import torch
+
 from dqn_core.device import prepare_device
 from probes.faults.catalogue import UnknownFaultError, fault_named
 from probes.judging import judge
@@ -45,6 +47,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     prepare_device("cpu")
+    torch.optim.Adam([torch.zeros(1)])  # with its first optimizer torch imports for a second
     # Unbuffered: a fork goes on reading where this process stopped.
     with open(0, "rb", buffering=0, closefd=False) as lines:
         asked = (json.loads(line) for line in iter(lines.readline, b""))
