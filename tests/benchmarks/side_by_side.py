@@ -36,7 +36,12 @@ def as_in_runs() -> Iterator[None]:
 
 
 def medians(
-    benchmark: Any, sides: Mapping[str, Callable[[], object]], per_call: int, rounds: int
+    benchmark: Any,
+    sides: Mapping[str, Callable[[], object]],
+    per_call: int,
+    rounds: int,
+    *,
+    ratios: bool = True,
 ) -> dict[str, float]:
     """Times every side in every round, one after the other, in turns.
 
@@ -45,6 +50,7 @@ def medians(
         sides: what to call, by name; the first is ours.
         per_call: of what is counted, how many a call makes.
         rounds: how often.
+        ratios: whether the first is compared with the others.
 
     Returns:
         How many of it a second each side makes, the median over rounds; and by "<side> ratio" how
@@ -62,7 +68,7 @@ def medians(
     benchmark.pedantic(one_round, rounds=rounds if benchmark.enabled else 1)
     first = next(iter(sides))
     told = {name: per_call / statistics.median(spent) for name, spent in seconds.items()}
-    for name in [name for name in sides if name != first]:
+    for name in [name for name in sides if ratios and name != first]:
         shares = [a / b for a, b in zip(seconds[name], seconds[first], strict=True)]
         told[f"{name} ratio"] = statistics.median(shares)
     benchmark.extra_info |= told

@@ -1,4 +1,4 @@
-"""Training Pong on a CPU against Stable-Baselines3, and against what the update alone allows.
+"""Training Pong against Stable-Baselines3, and against what the update alone allows.
 
 Both sides play the same emulators with the same preprocessing, and learn with the same network,
 batch, optimizer, precision and number of updates per step. The library is given its environments
@@ -48,8 +48,8 @@ def our_recipe(num_envs: int) -> Recipe:
 class Ours:
     """The bundled core, acting and learning at the same time."""
 
-    def __init__(self, num_envs: int) -> None:
-        self.trainer = Trainer(our_recipe(num_envs), 0, torch.device("cpu"))
+    def __init__(self, num_envs: int, device: str) -> None:
+        self.trainer = Trainer(our_recipe(num_envs), 0, torch.device(device))
         self._blocks = self.trainer.blocks()
         self.train(2 * WARMUP)
 
@@ -111,11 +111,11 @@ def stacked_vector(num_envs: int) -> object:
 class StableBaselines3:
     """The library's DQN with the same network, batch, memory, rate and updates per step."""
 
-    def __init__(self, num_envs: int) -> None:
+    def __init__(self, num_envs: int, device: str) -> None:
         stable_baselines3 = pytest.importorskip("stable_baselines3")
         logger = pytest.importorskip("stable_baselines3.common.logger")
         self._model = stable_baselines3.DQN(
-            "CnnPolicy", stacked_vector(num_envs), seed=0, device="cpu", batch_size=BATCH,
+            "CnnPolicy", stacked_vector(num_envs), seed=0, device=device, batch_size=BATCH,
             train_freq=max(PERIOD // num_envs, 1), gradient_steps=max(num_envs // PERIOD, 1),
             learning_starts=WARMUP, buffer_size=BUFFER, learning_rate=LEARNING_RATE,
             target_update_interval=SYNC * PERIOD, exploration_initial_eps=0.1,
@@ -141,7 +141,9 @@ def update_bound(agent: Ours, updates: int) -> None:
     stream = Stream(1, "replay")
     for _ in range(updates // per_block):
         batches = trainer.replay.sample(stream, per_block * BATCH)
-        trainer.agent.learn(batches, per_block)
+        trainer.learning.learn(batches, per_block)
+    if trainer.agent.device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def env_only(num_envs: int, steps: int) -> float:
@@ -160,11 +162,20 @@ def env_only(num_envs: int, steps: int) -> float:
 
 @pytest.mark.atari
 @pytest.mark.benchmark(group="Pong training, steps per second")
-@pytest.mark.parametrize("num_envs", [1, 8], ids=["1 environment", "8 environments"])
-def test_atari_training_speed_against_stable_baselines3(benchmark, num_envs, capsys):
+@pytest.mark.parametrize(
+    ("device", "num_envs"),
+    [
+        pytest.param("cpu", 1, id="1 environment, CPU"),
+        pytest.param("cpu", 8, id="8 environments, CPU"),
+        pytest.param("cuda", 1, id="1 environment, GPU", marks=pytest.mark.gpu),
+        pytest.param("cuda", 64, id="64 environments, GPU", marks=pytest.mark.gpu),
+    ],
+)
+def test_atari_training_speed_against_stable_baselines3(benchmark, device, num_envs, capsys):
+    full = 1_024 if device == "cpu" else 16_384
     with as_in_runs():
-        ours, theirs = Ours(num_envs), StableBaselines3(num_envs)
-        steps = 1_024 if benchmark.enabled else 64
+        ours, theirs = Ours(num_envs, device), StableBaselines3(num_envs, device)
+        steps = full if benchmark.enabled else 64
         told = medians(
             benchmark,
             {
@@ -180,4 +191,4 @@ def test_atari_training_speed_against_stable_baselines3(benchmark, num_envs, cap
     told |= {"environments alone": emulated, "share of the limit": told["ours"] / limit}
     benchmark.extra_info |= told
     with capsys.disabled():
-        print(f"\nPong, {num_envs} environments: {shown(told)}")
+        print(f"\nPong, {num_envs} environments, {device}: {shown(told)}")
