@@ -98,7 +98,10 @@ def measure(
         yield from synthetic_rates(num_reference, synthetic)
     try:
         _, stored = load_reference(job.recipe)
-        _say(console, f"stored seeds of {job.recipe.name}, {healthy} healthy splits ...")
+        _say(
+            console,
+            f"stored seeds of {job.recipe.name}, {healthy} healthy splits, a minute or two ...",
+        )
         yield from stored_rates(returns_of(stored, "reference"), healthy, planted)
     except (ReferenceError, ValueError) as error:
         _say(console, f"stored seeds: not measured: {error}")
