@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 from rich.console import Console
 
 from dqn_core.atari import AtariUnavailableError
+from dqn_core.captured import CaptureError
 from dqn_core.checkpoint import CheckpointError, load_model
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.loop import Trainer
-from dqn_core.memory import ReplayMemoryError
+from dqn_core.memory import ReplayMemoryError, gpu_is_full
 from dqn_core.progress import Progress
 from dqn_core.recipe_file import load_recipe
 from dqn_core.train import RunFolderError, TrainingRun
@@ -93,7 +95,16 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         return INTERRUPTED
-    except (AtariUnavailableError, OSError, ReplayMemoryError, RunFolderError) as error:
+    except torch.OutOfMemoryError as error:
+        print(f"error: {gpu_is_full(error)}", file=sys.stderr)
+        return INFRA
+    except (
+        AtariUnavailableError,
+        CaptureError,
+        OSError,
+        ReplayMemoryError,
+        RunFolderError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return INFRA
     except (CheckpointError, DeviceError, ValueError, VideoError) as error:

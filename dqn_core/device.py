@@ -30,6 +30,7 @@ def prepare_device(name: str) -> torch.device:
             raise DeviceError(
                 f"device {name} is not available\n"
                 f"  expected  one of {count} CUDA devices that torch {torch.__version__} sees\n"
+                f"  reason    {_why_no_cuda() or 'there are no more'}\n"
                 "  next      use --device cpu, or install a CUDA build of torch and its driver"
             )
     # The result of a sum depends on how it is split among threads.
@@ -44,6 +45,15 @@ def prepare_device(name: str) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return device
+
+
+def _why_no_cuda() -> str:
+    """What torch says of a build without CUDA, no driver or one that is too old; else ""."""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # torch's
+    except (AssertionError, RuntimeError) as error:
+        return str(error).partition("\n")[0]
+    return ""
 
 
 def available_cores() -> int:

@@ -17,6 +17,14 @@ class ReplayMemoryError(MemoryError):
     """The replay memory would not fit; raised before anything is allocated."""
 
 
+def gpu_is_full(error: torch.OutOfMemoryError) -> str:
+    """What to tell of a GPU that ran out of memory while training."""
+    return (
+        f"the GPU ran out of memory: {str(error).partition(' If reserved')[0]}\n"
+        "  next      lower replay.capacity_rows, or free memory that other processes hold"
+    )
+
+
 def replay_bytes(capacity_rows: int, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     """Bytes that a replay memory takes, computed from shapes alone."""
     return capacity_rows * (int(np.prod(row_shape)) * dtype.itemsize + ROW_OVERHEAD_BYTES)

@@ -19,12 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Never
 
+import torch
 import tyro
 from pydantic import ValidationError
 
+from dqn_core.captured import CaptureError
 from dqn_core.checkpoint import CheckpointError, checkpoint_bytes
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.loop import Trainer
+from dqn_core.memory import gpu_is_full
 from dqn_core.train import CurveError, RunFolderError, TrainingRun, Window
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
@@ -221,7 +224,12 @@ def unit(folder: Path, seed: int, device: str, when_held: WhenHeld = "refuse") -
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is committed can be gone on with\n")
         return ExitCode.INTERRUPTED
-    except (CheckpointError, LockHeldError, OSError, RunFolderError, StoreError) as error:
+    except torch.OutOfMemoryError as error:
+        sys.stderr.write(f"error: {gpu_is_full(error)}\n")
+        return ExitCode.INFRA
+    except (
+        CaptureError, CheckpointError, LockHeldError, OSError, RunFolderError, StoreError,
+    ) as error:  # fmt: skip
         sys.stderr.write(f"error: {error}\n")
         return ExitCode.INFRA
     except (DeviceClassError, DeviceError, JobError) as error:

@@ -71,8 +71,40 @@ def test_errors_are_plain_and_have_their_code(tmp_path, arguments, code, message
 
 def test_a_device_that_is_not_there_is_never_replaced_by_another():
     count = torch.cuda.device_count()
-    with pytest.raises(DeviceError, match=rf"cuda:{count} is not available"):
+    with pytest.raises(DeviceError, match=rf"cuda:{count} is not available") as refused:
         prepare_device(f"cuda:{count}")
+    if not torch.backends.cuda.is_built():
+        assert "reason    Torch not compiled with CUDA enabled" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("torch.OutOfMemoryError('CUDA out of memory. If reserved ...')", "error: the GPU ran out"),
+        ("CaptureError('could not be recorded')", "error: could not be recorded"),
+    ],
+)
+def test_what_a_gpu_refuses_is_told_plainly(tmp_path, error, message):
+    # As the command would meet it; there is no GPU to fill in most places where this is tested.
+    code = f"""
+import sys, torch
+import dqn_core.__main__ as program
+from dqn_core.captured import CaptureError
+
+def refuse(*_):
+    raise {error}
+
+program.Trainer = refuse
+sys.argv[1:] = ["train"]
+sys.exit(program.main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 3, ran.stderr
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def test_preparing_a_device_fixes_threads_and_kernels():
