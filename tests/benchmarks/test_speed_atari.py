@@ -8,6 +8,7 @@ ready-made, in one vector: its own wrappers are slower.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import gymnasium
 import numpy as np
@@ -192,3 +193,33 @@ def test_atari_training_speed_against_stable_baselines3(benchmark, device, num_e
     benchmark.extra_info |= told
     with capsys.disabled():
         print(f"\nPong, {num_envs} environments, {device}: {shown(told)}")
+
+
+@pytest.mark.benchmark(group="cost of determinism, Pong")
+@pytest.mark.atari
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_cost_of_determinism(benchmark, device, capsys):
+    steps = (1_024 if device == "cpu" else 16_384) if benchmark.enabled else 64
+    before = torch.are_deterministic_algorithms_enabled()
+
+    def with_mode(*, deterministic: bool) -> Callable[[], None]:
+        torch.use_deterministic_algorithms(deterministic)
+        ours = Ours(8, device)  # which records what it records on a GPU
+
+        def train() -> None:
+            torch.use_deterministic_algorithms(deterministic)
+            ours.train(steps)
+
+        return train
+
+    with as_in_runs():
+        try:
+            sides = {
+                "deterministic": with_mode(deterministic=True),
+                "not": with_mode(deterministic=False),
+            }
+            told = medians(benchmark, sides, steps, rounds=7)
+        finally:
+            torch.use_deterministic_algorithms(before)
+    with capsys.disabled():
+        print(f"\nPong on {device}: {shown(told)}")
