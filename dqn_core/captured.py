@@ -55,13 +55,13 @@ def cuda_graph(work: Work, rehearse: Callable[[], None]) -> Again:
         with torch.cuda.stream(aside):  # libraries set themselves up, and choose their kernels
             rehearse()
         torch.cuda.current_stream().wait_stream(aside)
-        # Only this thread is held to what may be recorded, for another one may be acting. It must
-        # not begin to record meanwhile: that waits for the whole device.
+        # Only this thread is held to what may be recorded, for another one may be acting. But torch
+        # records one graph at a time.
         with _recording, torch.cuda.graph(graph, capture_error_mode="thread_local"):
             results = work()
     except RuntimeError as error:
         raise CaptureError(
-            f"the updates of a block could not be recorded as a CUDA graph: {error}\n"
+            f"an update, or acting, could not be recorded as a CUDA graph: {error}\n"
             f"  torch     {torch.__version__}, CUDA {torch.version.cuda}\n"
             "  next      update the driver, or train with --device cpu"
         ) from error

@@ -33,6 +33,7 @@ def prepare_device(name: str) -> torch.device:
                 f"  reason    {_why_no_cuda() or 'there are no more'}\n"
                 "  next      use --device cpu, or install a CUDA build of torch and its driver"
             )
+        torch.cuda.set_device(device)  # streams and graphs are made on the present one
     # The result of a sum depends on how it is split among threads.
     torch.set_num_threads(1)
     # Adam's moments of units that no longer learn shrink into denormal numbers, which a CPU handles
