@@ -46,7 +46,7 @@ TRAINED: Final = {
     "newest-favoured": "the memory is skewed, and nothing else",
     "epsilon-never-decays": "acting stays random, learning is right",
     "half-as-often": "half of the updates are left out",
-    "seed-hard-coded": "all runs are one: no drop at all, and no evidence either",
+    "seed-hard-coded": "all runs are one: no drop at all; their equal weights give it away",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -97,6 +98,13 @@ def weigh(evidence: Evidence) -> Decision:
         names = ", ".join(str(result.seed) for result in failed)
         last = failed[0].error.splitlines()[-1]
         return Decision(VerdictName.INFRA, f"Seed {names} did not finish: {last}", [])
+    same = _same_run(evidence.results)
+    if same:
+        sentence = (
+            f"Seeds {same} ended with the same weights, bit for bit: they are one run, and the "
+            "seed does not reach what it should."
+        )
+        return Decision(VerdictName.FAIL, sentence, [])
     if evidence.reference is None:
         sentence = f"Nothing to compare with: {evidence.no_reference}."
         return Decision(VerdictName.INCONCLUSIVE, sentence, [])
@@ -112,6 +120,15 @@ def weigh(evidence: Evidence) -> Decision:
         scores(returns_of(curves, "candidate", job.seeds)),
         scores(returns_of(curves, "candidate", later)) if later else None,
     )
+
+
+def _same_run(results: Sequence[SeedResult]) -> list[int]:
+    """Seeds whose final weights are those of another seed; logs of other code tell of none."""
+    by_weights: dict[str, list[int]] = {}
+    for result in results:
+        if result.weights_digest:
+            by_weights.setdefault(result.weights_digest, []).append(result.seed)
+    return sorted(seed for seeds in by_weights.values() if len(seeds) > 1 for seed in seeds)
 
 
 def _again(job: Job | ImportedJob) -> str:

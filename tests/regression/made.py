@@ -32,7 +32,7 @@ def result(seed: int, status: str = "complete") -> SeedResult:
     return SeedResult(
         seed=seed, status=status, auc=number, first_tenth=number,
         final_tenth=None if number is None else number + 90, evaluation_return=number,
-        weights_digest="0", wall_s=1.0,
+        weights_digest=f"{seed:08x}", wall_s=1.0,
         error="" if status == "complete" else "Traceback\nMemoryError: out of memory",
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,19 @@ def test_a_failed_seed_is_infrastructure_and_named():
     verdict = judge(evidence(108, failed=(1001,)))
     assert verdict.verdict is VerdictName.INFRA
     assert verdict.sentence == "Seed 1001 did not finish: MemoryError: out of memory"
+
+
+def test_seeds_that_are_one_run_fail_however_well_they_learn():
+    healthy = evidence(108)
+    twins = [
+        one.model_copy(update={"weights_digest": "0badcafe"}) if one.seed in {1001, 1003} else one
+        for one in healthy.results
+    ]
+    verdict = judge(replace(healthy, results=twins))
+    assert verdict.verdict is VerdictName.FAIL
+    assert "Seeds [1001, 1003] ended with the same weights, bit for bit" in verdict.sentence
+    of_logs = [one.model_copy(update={"weights_digest": ""}) for one in healthy.results]
+    assert judge(replace(healthy, results=of_logs)).verdict is VerdictName.PASS
 
 
 def test_a_verdict_is_a_pure_function_of_its_evidence():

@@ -62,7 +62,7 @@ class Played:
                 SeedResult(
                     seed=seed, status="failed" if seed in self.failing else "complete",
                     auc=1.0, first_tenth=1.0, final_tenth=1.0, evaluation_return=None,
-                    weights_digest="0", wall_s=0.0, error="boom",
+                    weights_digest=f"{seed:08x}", wall_s=0.0, error="boom",
                 )
             )  # fmt: skip
         return results
