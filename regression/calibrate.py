@@ -16,6 +16,7 @@ from probes.faults.catalogue import fault_named
 from regression.curves import returns_of
 from regression.fingerprint import source_digest
 from regression.games import Job, resolve_job
+from regression.inside import means_of
 from regression.rates import (
     HEALTHY_SPLITS,
     PLANTED_SPLITS,
@@ -102,7 +103,8 @@ def measure(
             console,
             f"stored seeds of {job.recipe.name}, {healthy} healthy splits, a minute or two ...",
         )
-        yield from stored_rates(returns_of(stored, "reference"), healthy, planted)
+        returns, inside = returns_of(stored, "reference"), means_of(stored, "reference")
+        yield from stored_rates(returns, inside, healthy, planted)
     except (ReferenceError, ValueError) as error:
         _say(console, f"stored seeds: not measured: {error}")
 

@@ -11,6 +11,7 @@ from regression.bits import bits_notes, with_bits
 from regression.curves import returns_of, scores
 from regression.games import Job
 from regression.gate import STAGE_TWO_SEEDS, Decision, decide
+from regression.inside import look_inside, with_inside
 from regression.operating import operating_curves
 from regression.protocol import ImportedJob
 from regression.rungs import claim, tell
@@ -114,12 +115,14 @@ def weigh(evidence: Evidence) -> Decision:
         sentence = f"Seeds {shared} are in the reference too, so they are no independent evidence."
         return Decision(VerdictName.INCONCLUSIVE, sentence, [])
     later = evidence.stage_two
-    return decide(
+    decision = decide(
         job.recipe.metric,
         scores(returns_of(curves, "reference")),
         scores(returns_of(curves, "candidate", job.seeds)),
         scores(returns_of(curves, "candidate", later)) if later else None,
     )
+    second = look_inside(curves, later, stage=2) if later else None
+    return with_inside(decision, look_inside(curves, job.seeds, stage=1), second)
 
 
 def _same_run(results: Sequence[SeedResult]) -> list[int]:

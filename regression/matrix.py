@@ -23,6 +23,7 @@ from regression.bits import compare_bits, read_digests
 from regression.durable import replace_text
 from regression.games import Job, UsageError
 from regression.gate import STAGE_TWO_ALPHA
+from regression.inside import comparable_p, confirmed
 from regression.jobs import describe, record, resumed_job
 from regression.launch import Launcher
 from regression.locks import WhenHeld
@@ -226,7 +227,8 @@ def judge_matrix(verdicts: dict[str, Verdict], shared: Sequence[SharedBits]) -> 
 
 def _cell(name: str, verdict: Verdict, p_value: float | None, corrected: float) -> Cell:
     named, sentence = verdict.verdict, verdict.sentence
-    if named is VerdictName.FAIL and corrected > STAGE_TWO_ALPHA:
+    # Without a p-value it is no matter of chance: two seeds were one run.
+    if named is VerdictName.FAIL and p_value is not None and corrected > STAGE_TWO_ALPHA:
         named = VerdictName.WATCH
         sentence += (
             f" Over all cells of the matrix that is no FAIL: by Holm's correction p = "
@@ -245,9 +247,10 @@ def _cell(name: str, verdict: Verdict, p_value: float | None, corrected: float) 
 
 
 def _p_value(verdict: Verdict) -> float | None:
-    """Of stage two; None where it was not needed, or nothing was compared."""
-    decisive = (one for one in verdict.criteria if one.decides and one.stage == 2)
-    return next((one.p_value for one in decisive), None)
+    """Of what stage two confirmed; None where it was not needed, or nothing was compared."""
+    decisive = [one.p_value for one in verdict.criteria if one.decides and one.stage == 2]
+    decisive += [comparable_p(one) for one in confirmed(verdict.criteria)]
+    return min(decisive, default=None)
 
 
 def _complete(verdict: Verdict) -> set[int]:

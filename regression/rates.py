@@ -8,15 +8,17 @@ Splits of one set of seeds are not independent, so intervals of the second are a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import beta
 
 from regression.curves import Curves, scores
 from regression.gate import STAGE_ONE_ALPHA, STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, decide
+from regression.inside import Means, compare, with_inside
 from regression.operating import DROPS_SD, Draw, Matrix, looks, normal
 from reports.schema import VerdictName
 
@@ -133,6 +135,7 @@ def synthetic_rates(num_reference: int, draws: int) -> Iterator[Rate]:
             )
 
 
+Index = npt.NDArray[np.int64]
 # Curves of candidates, [seeds, windows], the random level, and the SD of healthy areas, changed.
 Plant = Callable[[Curves, float, float], Curves]
 
@@ -170,6 +173,10 @@ PLANTS: Final[dict[str, Plant]] = {
 }
 
 
+# Added to the Q-values of candidates whose returns are as they were, in SD of healthy seeds.
+SHIFTS_SD: Final = {"Q-values 2 SD higher": 2.0, "Q-values 4 SD higher": 4.0}
+
+
 def split_sizes(stored: int) -> tuple[int, int, int]:
     """How many of the stored seeds play the reference, stage one and stage two; disjoint.
 
@@ -188,11 +195,12 @@ def split_sizes(stored: int) -> tuple[int, int, int]:
     return reference, STAGE_ONE_SEEDS, stored - reference - STAGE_ONE_SEEDS
 
 
-def stored_rates(returns: Curves, healthy: int, planted: int) -> Iterator[Rate]:
+def stored_rates(returns: Curves, inside: Means, healthy: int, planted: int) -> Iterator[Rate]:
     """The whole gate on random splits of stored curves.
 
     Args:
         returns: [seeds, windows] float64, of healthy seeds of one recipe.
+        inside: their values and losses, from `means_of`.
         healthy: splits with nothing changed.
         planted: splits for each planted change.
 
@@ -200,22 +208,17 @@ def stored_rates(returns: Curves, healthy: int, planted: int) -> Iterator[Rate]:
         ValueError: if the seeds are too few.
     """
     sizes = split_sizes(len(returns))
-    stored = scores(returns)
-    level, spread = float(stored.first_tenth.mean()), float(stored.area.std(ddof=1))
-    for key, (change, plant) in enumerate(PLANTS.items()):
+    changes = [(name, plant, 0.0) for name, plant in PLANTS.items()]
+    changes += [(name, PLANTS["none"], shift) for name, shift in SHIFTS_SD.items()]
+    for key, (change, plant, shift) in enumerate(changes):
         generator = np.random.Generator(np.random.Philox(key=[len(returns), key]))
         counts = dict.fromkeys(VerdictName, 0)
         trials, seeds = planted if key else healthy, 0
         for _ in range(trials):
             parts = np.split(generator.permutation(len(returns)), np.cumsum(sizes))[:3]
-            reference, *fresh = (returns[part] for part in parts)
-            one, two = (scores(plant(part, level, spread)) for part in fresh)
-            decision = decide("", scores(reference), one)
-            seeds += len(one)
-            if decision.seeds_wanted:
-                decision = decide("", scores(reference), one, two)
-                seeds += STAGE_TWO_SEEDS
-            counts[decision.verdict] += 1
+            verdict, asked = _judged(returns, inside, parts, plant, shift)
+            counts[verdict] += 1
+            seeds += asked
         yield Rate(
             source=f"stored, {'+'.join(map(str, sizes))}",
             change=change,
@@ -224,3 +227,31 @@ def stored_rates(returns: Curves, healthy: int, planted: int) -> Iterator[Rate]:
             trials=trials,
             mean_seeds=seeds / trials,
         )
+
+
+def _judged(
+    returns: Curves, inside: Means, parts: Sequence[Index], plant: Plant, shift: float
+) -> tuple[VerdictName, int]:
+    """The gate's verdict on one split, and how many fresh seeds it asked for.
+
+    Args:
+        returns: as for `stored_rates`.
+        inside: likewise.
+        parts: indices of reference, stage one and stage two.
+        plant: what is done to the curves of the fresh seeds.
+        shift: what is added to their Q-values, in standard deviations of all.
+    """
+    every = scores(returns)
+    level, spread = float(every.first_tenth.mean()), float(every.area.std(ddof=1))
+    reference, one, two = (returns[part] for part in parts)
+    known, *means = ({name: of[part] for name, of in inside.items()} for part in parts)
+    for fresh in means:
+        fresh["q_mean"] = fresh["q_mean"] + shift * np.std(inside["q_mean"], ddof=1)
+    first, truth = compare(known, means[0], stage=1), scores(reference)
+    fresh_one = scores(plant(one, level, spread))
+    decision = with_inside(decide("", truth, fresh_one), first, None)
+    if not decision.seeds_wanted:
+        return decision.verdict, len(one)
+    decision = decide("", truth, fresh_one, scores(plant(two, level, spread)))
+    decision = with_inside(decision, first, compare(known, means[1], stage=2))
+    return decision.verdict, len(one) + STAGE_TWO_SEEDS

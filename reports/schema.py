@@ -86,13 +86,16 @@ class Criterion(Artifact):
     reference_sd: float
     candidate_n: int
     candidate_mean: float
-    p_value: float  # one-sided, candidate worse than reference by more than the margin; Holm's,
-    # where several criteria stand besides the one that decides
+    # One-sided, candidate worse than reference by more than the margin; two-sided for values and
+    # losses; Holm's, where several criteria stand besides the one that decides.
+    p_value: float
     alpha: float  # the criterion trips when p_value <= alpha
     smallest_p: float  # the smallest p-value that these sample sizes can reach
     margin_sd: float  # indifference margin, in reference standard deviations
     tripped: bool
-    decides: bool  # False: stands besides; where it trips, a PASS becomes a WATCH
+    # False: stands besides; where it trips, a PASS becomes a WATCH, and values or losses that trip
+    # in both stages are a FAIL.
+    decides: bool
     stage: int = 1  # 2: on further fresh seeds, trained because stage one had tripped
 
 

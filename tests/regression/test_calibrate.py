@@ -22,6 +22,7 @@ from regression.operating import DROPS_SD
 from regression.rates import (
     PLANTS,
     SHAPES,
+    SHIFTS_SD,
     Rate,
     clopper_pearson,
     split_sizes,
@@ -39,6 +40,12 @@ def stored(seeds: int = 20, windows: int = 30) -> np.ndarray:
     """Curves that rise from 0 to 100, a little higher or lower as a whole for each seed."""
     draws = np.random.Generator(np.random.Philox(key=3)).normal(0.0, 2.0, (seeds, 1))
     return np.linspace(0.0, 100.0, windows) + draws
+
+
+def learned(seeds: int = 20) -> dict[str, np.ndarray]:
+    """Values and losses of healthy seeds."""
+    draws = np.random.Generator(np.random.Philox(key=4)).normal(10.0, 1.0, (2, seeds))
+    return {"q_mean": draws[0], "loss": draws[1]}
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,7 @@ def test_stored_seeds_are_split_without_overlap(number, sizes):
 
 def test_too_few_stored_seeds_are_refused():
     with pytest.raises(ValueError, match="expected at least 15 stored seeds to split, got 14"):
-        list(stored_rates(stored(14), 5, 5))
+        list(stored_rates(stored(14), learned(14), 5, 5))
 
 
 def test_plants_do_what_they_are_called():
@@ -114,13 +121,14 @@ def test_plants_do_what_they_are_called():
 
 
 def test_the_gate_sees_planted_changes_and_spares_healthy_seeds():
-    rates = {rate.change: rate for rate in stored_rates(stored(), 60, 15)}
+    rates = {rate.change: rate for rate in stored_rates(stored(), learned(), 60, 15)}
     assert rates["none"].share < 0.05
     assert rates["none"].trials == 60
     assert rates["none"].mean_seeds < 7.5
     for change in ("3 SD lower", "collapse in the last third", "learning a fifth of the run later"):
         assert rates[change].fails == 15
     assert rates["3 SD lower"].mean_seeds == 20
+    assert rates["Q-values 2 SD higher"].fails < rates["Q-values 4 SD higher"].fails
     assert rates["3 SD lower"].source == "stored, 10+5+5"
 
 
@@ -145,7 +153,7 @@ def test_the_command_measures_prints_and_stores_the_same(tmp_path, monkeypatch, 
     folder = tmp_path / "runs" / "calibration"
     table, text = pd.read_csv(folder / "rates.csv"), (folder / "rates.md").read_text()
     assert text in capsys.readouterr().out
-    assert len(table) == 2 * len(SHAPES) * len(DROPS_SD) + len(PLANTS)
+    assert len(table) == 2 * len(SHAPES) * len(DROPS_SD) + len(PLANTS) + len(SHIFTS_SD)
     assert text.count("\n| ") == len(table) + 1
     assert ((table["fail_low"] <= table["fail"]) & (table["fail"] <= table["fail_high"])).all()
 
