@@ -65,7 +65,7 @@ class BlockRecord:
         gradient_norm: of the last update; nan if there was none.
         weights_digest: of the online network, where a window of the learning curve ends; else "".
         digests: of each of `BLOCK_EVENTS`, [events] uint64: of the numbers that each stream of the
-            segment has given so far, of what this block did, and of what it left behind. None, [0],
+            segment has given so far, of what this block did, and of what it left behind. Empty
             where the trainer is not `traced`.
     """
 

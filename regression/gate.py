@@ -82,7 +82,7 @@ def decide(
     if not first[0].tripped:
         return _quiet(reference, stage_one, first)
     tripped = (
-        f"The {len(stage_one)} seeds of stage one lie {_moved(first[0])} and trip it "
+        f"The {len(stage_one)} seeds of stage one lie {moved_sd(first[0])} and trip it "
         f"(p = {first[0].p_value:.2g}, at most {STAGE_ONE_ALPHA:g})"
     )
     if stage_two is None:
@@ -96,7 +96,7 @@ def decide(
     area, fails = second[0], second[0].tripped
     sentence = (
         (f"{tripped}, and " if fails else f"{tripped}, but ")
-        + f"the {len(stage_two)} seeds of stage two lie {_moved(area)} "
+        + f"the {len(stage_two)} seeds of stage two lie {moved_sd(area)} "
         + (
             f"(p = {area.p_value:.2g}, at most {STAGE_TWO_ALPHA:g})."
             if fails
@@ -110,7 +110,7 @@ def decide(
 def _quiet(reference: Scores, candidate: Scores, criteria: list[Criterion]) -> Decision:
     """Stage one saw no drop of the area: better, to be watched for another reason, or a pass."""
     area = criteria[0]
-    seen = f"The {area.name} is {_moved(area)}"
+    seen = f"The {area.name} is {moved_sd(area)}"
     p_better = permutation_p(candidate.area - MARGIN_SD * area.reference_sd, reference.area)
     if p_better <= BETTER_ALPHA:
         verdict = VerdictName.BETTER
@@ -191,7 +191,7 @@ def _drop(name: str, unit: str, reference: Vector, candidate: Vector, alpha: flo
     """Is the candidate's mean below the reference's by more than the margin?"""
     spread = float(np.std(reference, ddof=1))
     p_value = permutation_p(reference, candidate + MARGIN_SD * spread)
-    return _criterion(name, unit, reference, candidate, p_value, alpha)
+    return criterion_of(name, unit, reference, candidate, p_value, alpha)
 
 
 def _deaths(reference: Vector, candidate: Vector) -> Criterion:
@@ -202,7 +202,7 @@ def _deaths(reference: Vector, candidate: Vector) -> Criterion:
         candidate: [k] float64, likewise.
     """
     p_value = _fisher(reference, candidate)
-    made = _criterion(DEAD, "of 1", reference, candidate, p_value, BESIDES_ALPHA)
+    made = criterion_of(DEAD, "of 1", reference, candidate, p_value, BESIDES_ALPHA)
     smallest = _fisher(reference, np.ones_like(candidate))
     return made.model_copy(update={"margin_sd": 0.0, "smallest_p": smallest})
 
@@ -219,9 +219,10 @@ def _fisher(reference: Vector, candidate: Vector) -> float:
     return sum(comb(dead, k) * comb(size - dead, chosen - k) for k in ways) / comb(size, chosen)
 
 
-def _criterion(
+def criterion_of(
     name: str, unit: str, reference: Vector, candidate: Vector, p_value: float, alpha: float
 ) -> Criterion:
+    """A comparison that stands besides, of stage one, with the margin of the area."""
     return Criterion(
         name=name,
         unit=unit,
@@ -239,7 +240,8 @@ def _criterion(
     )
 
 
-def _moved(criterion: Criterion) -> str:
+def moved_sd(criterion: Criterion) -> str:
+    """How far the candidate lies from the reference, in words."""
     moved = (criterion.candidate_mean - criterion.reference_mean) / criterion.reference_sd
     return (
         f"{abs(moved):.2f} reference standard deviations "

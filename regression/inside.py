@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from regression.curves import Group, Vector
-from regression.gate import STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, Decision
-from regression.permutation import holm, permutation_p, smallest_p
+from regression.gate import STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, Decision, criterion_of, moved_sd
+from regression.permutation import holm, permutation_p
 from reports.schema import Criterion, VerdictName
 
 ALPHA: Final = 0.005  # of each stage, over both quantities and both directions
@@ -79,31 +79,17 @@ def compare(references: Means, candidates: Means, stage: int) -> list[Criterion]
         margin = MARGIN_SD * float(np.std(reference, ddof=1))
         lower = permutation_p(reference, candidate + margin)
         higher = permutation_p(candidate - margin, reference)
-        found.append(
-            Criterion(
-                name=name,
-                unit=UNITS[column],
-                reference_n=len(reference),
-                reference_mean=float(np.mean(reference)),
-                reference_sd=float(np.std(reference, ddof=1)),
-                candidate_n=len(candidate),
-                candidate_mean=float(np.mean(candidate)),
-                p_value=min(1.0, 2 * min(lower, higher)),
-                alpha=ALPHA,
-                smallest_p=2 * smallest_p(len(reference), len(candidate)),
-                margin_sd=MARGIN_SD,
-                tripped=False,
-                decides=False,
-                stage=stage,
-            )
-        )
+        p_value = min(1.0, 2 * min(lower, higher))
+        found.append(criterion_of(name, UNITS[column], reference, candidate, p_value, ALPHA))
     adjusted = holm([criterion.p_value for criterion in found])
     return [
         one.model_copy(
             update={
                 "p_value": p_value,
-                "smallest_p": min(1.0, len(found) * one.smallest_p),
+                "smallest_p": min(1.0, 2 * len(found) * one.smallest_p),
+                "margin_sd": MARGIN_SD,
                 "tripped": p_value <= ALPHA,
+                "stage": stage,
             }
         )
         for one, p_value in zip(found, adjusted, strict=True)
@@ -154,8 +140,8 @@ def with_inside(decision: Decision, one: list[Criterion], two: list[Criterion] |
 def confirmed(criteria: Iterable[Criterion]) -> list[Criterion]:
     """The quantities of stage two that tripped in both stages, in one direction."""
     inside = [one for one in criteria if one.name in QUANTITIES.values() and one.tripped]
-    first = {(one.name, _shift(one) > 0) for one in inside if one.stage == 1}
-    return [one for one in inside if one.stage == 2 and (one.name, _shift(one) > 0) in first]
+    first = {(one.name, _is_higher(one)) for one in inside if one.stage == 1}
+    return [one for one in inside if one.stage == 2 and (one.name, _is_higher(one)) in first]
 
 
 def comparable_p(criterion: Criterion) -> float:
@@ -163,13 +149,11 @@ def comparable_p(criterion: Criterion) -> float:
     return min(1.0, criterion.p_value * STAGE_TWO_ALPHA / criterion.alpha)
 
 
-def _shift(criterion: Criterion) -> float:
-    return (criterion.candidate_mean - criterion.reference_mean) / criterion.reference_sd
+def _is_higher(criterion: Criterion) -> bool:
+    return criterion.candidate_mean > criterion.reference_mean
 
 
 def _told(criteria: list[Criterion]) -> str:
     return " and ".join(
-        f"the {one.name} lies {abs(_shift(one)):.2f} reference standard deviations "
-        f"{'above' if _shift(one) > 0 else 'below'} the reference (p = {one.p_value:.2g})"
-        for one in criteria
+        f"the {one.name} lies {moved_sd(one)} (p = {one.p_value:.2g})" for one in criteria
     )

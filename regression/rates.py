@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import beta
 
-from regression.curves import Curves, scores
+from regression.curves import Curves, Scores, scores
 from regression.gate import STAGE_ONE_ALPHA, STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, decide
 from regression.inside import Means, compare, with_inside
 from regression.operating import DROPS_SD, Draw, Matrix, looks, normal
@@ -135,7 +134,6 @@ def synthetic_rates(num_reference: int, draws: int) -> Iterator[Rate]:
             )
 
 
-Index = npt.NDArray[np.int64]
 # Curves of candidates, [seeds, windows], the random level, and the SD of healthy areas, changed.
 Plant = Callable[[Curves, float, float], Curves]
 
@@ -208,6 +206,8 @@ def stored_rates(returns: Curves, inside: Means, healthy: int, planted: int) -> 
         ValueError: if the seeds are too few.
     """
     sizes = split_sizes(len(returns))
+    every = scores(returns)
+    level, spread = float(every.first_tenth.mean()), float(every.area.std(ddof=1))
     changes = [(name, plant, 0.0) for name, plant in PLANTS.items()]
     changes += [(name, PLANTS["none"], shift) for name, shift in SHIFTS_SD.items()]
     for key, (change, plant, shift) in enumerate(changes):
@@ -216,7 +216,12 @@ def stored_rates(returns: Curves, inside: Means, healthy: int, planted: int) -> 
         trials, seeds = planted if key else healthy, 0
         for _ in range(trials):
             parts = np.split(generator.permutation(len(returns)), np.cumsum(sizes))[:3]
-            verdict, asked = _judged(returns, inside, parts, plant, shift)
+            reference, *fresh = (returns[part] for part in parts)
+            played = [scores(plant(part, level, spread)) for part in fresh]
+            known, *learned = ({name: of[part] for name, of in inside.items()} for part in parts)
+            for part in learned:
+                part["q_mean"] = part["q_mean"] + shift * np.std(inside["q_mean"], ddof=1)
+            verdict, asked = _judged(scores(reference), known, played, learned)
             counts[verdict] += 1
             seeds += asked
         yield Rate(
@@ -230,28 +235,20 @@ def stored_rates(returns: Curves, inside: Means, healthy: int, planted: int) -> 
 
 
 def _judged(
-    returns: Curves, inside: Means, parts: Sequence[Index], plant: Plant, shift: float
+    reference: Scores, known: Means, played: Sequence[Scores], learned: Sequence[Means]
 ) -> tuple[VerdictName, int]:
     """The gate's verdict on one split, and how many fresh seeds it asked for.
 
     Args:
-        returns: as for `stored_rates`.
-        inside: likewise.
-        parts: indices of reference, stage one and stage two.
-        plant: what is done to the curves of the fresh seeds.
-        shift: what is added to their Q-values, in standard deviations of all.
+        reference: what the reference seeds earned.
+        known: what they learned.
+        played: what the seeds of stage one and those of stage two earned.
+        learned: what they learned.
     """
-    every = scores(returns)
-    level, spread = float(every.first_tenth.mean()), float(every.area.std(ddof=1))
-    reference, one, two = (returns[part] for part in parts)
-    known, *means = ({name: of[part] for name, of in inside.items()} for part in parts)
-    for fresh in means:
-        fresh["q_mean"] = fresh["q_mean"] + shift * np.std(inside["q_mean"], ddof=1)
-    first, truth = compare(known, means[0], stage=1), scores(reference)
-    fresh_one = scores(plant(one, level, spread))
-    decision = with_inside(decide("", truth, fresh_one), first, None)
+    first = compare(known, learned[0], stage=1)
+    decision = with_inside(decide("", reference, played[0]), first, None)
     if not decision.seeds_wanted:
-        return decision.verdict, len(one)
-    decision = decide("", truth, fresh_one, scores(plant(two, level, spread)))
-    decision = with_inside(decision, first, compare(known, means[1], stage=2))
-    return decision.verdict, len(one) + STAGE_TWO_SEEDS
+        return decision.verdict, len(played[0])
+    decision = decide("", reference, *played)
+    decision = with_inside(decision, first, compare(known, learned[1], stage=2))
+    return decision.verdict, len(played[0]) + STAGE_TWO_SEEDS
