@@ -46,7 +46,8 @@ def train(
     """
     chosen = load_recipe(recipe)
     folder = run_dir or Path("runs") / f"{chosen.name}-seed{seed}"
-    run = TrainingRun(Trainer(chosen, seed, prepare_device(device)), folder, resume=resume)
+    place = prepare_device(device, chosen.network.precision)
+    run = TrainingRun(Trainer(chosen, seed, place), folder, resume=resume)
     console = Console()
     console.print(f"{chosen.name}, seed {seed}, {device}: {chosen.metric}; into {folder}")
     with Progress(chosen.loop.total_steps, run.trainer.step, console) as progress:

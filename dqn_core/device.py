@@ -7,16 +7,19 @@ import re
 
 import torch
 
+from dqn_core.recipe import Precision
+
 
 class DeviceError(ValueError):
     """The device asked for does not exist here."""
 
 
-def prepare_device(name: str) -> torch.device:
+def prepare_device(name: str, precision: Precision = "float32") -> torch.device:
     """The device of that name, with one thread and deterministic kernels for the whole process.
 
     Args:
         name: "cpu", "cuda" or "cuda:<index>".
+        precision: of the recipe's network; only "tf32" changes what the process does.
 
     Raises:
         DeviceError: never falls back to another device.
@@ -33,6 +36,8 @@ def prepare_device(name: str) -> torch.device:
                 f"  reason    {_why_no_cuda() or 'there are no more'}\n"
                 "  next      use --device cpu, or install a CUDA build of torch and its driver"
             )
+        # Without it torch refuses deterministic products; cuBLAS reads it with the first of them.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.cuda.set_device(device)  # streams and graphs are made on the present one
     # The result of a sum depends on how it is split among threads.
     torch.set_num_threads(1)
@@ -43,8 +48,8 @@ def prepare_device(name: str) -> torch.device:
     # Only there to expose reads of uninitialised memory; costs a fill for every allocation.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # torch's stub lacks it
     torch.backends.cudnn.benchmark = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
     return device
 
 

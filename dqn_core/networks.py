@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
-from dqn_core.recipe import Network
+from dqn_core.recipe import Network, Precision
 from dqn_core.streams import Stream
 
 threshold_backward = torch.ops.aten.threshold_backward.default
@@ -132,8 +132,10 @@ class Cnn(QNetwork):
         convolutions: Sequence[tuple[int, int, int]],
         hidden: Sequence[int],
         num_actions: int,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
+        self._rounded = precision == "bf16"
         channels, height, width = frames
         self.convolutions = nn.ModuleList()
         for filters, kernel, stride in convolutions:
@@ -157,13 +159,15 @@ class Cnn(QNetwork):
                 f"frames: expected uint8, got {obs.dtype}; pixels are scaled once, in here"
             )
         x = obs.to(torch.float32).mul_(1.0 / 255.0)
-        for convolution in self.convolutions:
-            x = torch.relu_(convolution(x))
-        x = x.flatten(1)
-        for layer in self.layers[:-1]:
-            x = torch.relu_(layer(x))
-        q: Tensor = self.layers[-1](x)
-        return q
+        # No weight is kept rounded: an update in a CUDA graph would go on with the recorded ones.
+        with torch.autocast(x.device.type, torch.bfloat16, self._rounded, cache_enabled=False):
+            for convolution in self.convolutions:
+                x = torch.relu_(convolution(x))
+            x = x.flatten(1)
+            for layer in self.layers[:-1]:
+                x = torch.relu_(layer(x))
+            q: Tensor = self.layers[-1](x)
+        return q.float()
 
 
 def _linear_layers(widths: Sequence[int]) -> list[nn.Linear]:
@@ -219,7 +223,8 @@ def make_network(
         return Mlp([num_inputs, *network.hidden, num_actions], device)
     stack, height, width = obs_shape
     convolutions = CONVOLUTIONS[network.kind]
-    cnn = Cnn((stack, height, width), convolutions, network.hidden, num_actions)
+    frames = (stack, height, width)
+    cnn = Cnn(frames, convolutions, network.hidden, num_actions, network.precision)
     # oneDNN's backward pass is up to twice as fast with channels last; activations follow weights.
     cnn.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return cnn

@@ -1,20 +1,29 @@
 """Recipes: everything that defines a run but its seed and device.
 
 A recipe is strict: unknown keys are refused, nothing is converted silently, and no value has a
-default. Units are part of the names; the TOML files in `recipes/` give the source of each number.
+default but `network.precision`, which is float32 where nothing coarser is declared. Units are part
+of the names; the TOML files in `recipes/` give the source of each number.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Precision = Literal["float32", "tf32", "bf16"]
 
 
 class Section(BaseModel):
@@ -50,11 +59,26 @@ class AtariEnv(Section):
 
 
 class Network(Section):
-    """The Q-network."""
+    """The Q-network.
+
+    Attributes:
+        precision: of the factors of products; weights, gradients and sums are float32 always.
+            "tf32" lets a GPU round them to 10 bits, and is float32 elsewhere; "bf16" rounds them to
+            7 bits everywhere, for convolutional networks.
+    """
 
     kind: Literal["mlp", "mnih2013", "mnih2015", "small"]
     hidden: Annotated[list[PositiveInt], Field(min_length=1)]  # widths of the hidden linear layers
     init: Literal["fan_in", "he"]
+    precision: Precision = "float32"
+
+    @model_serializer(mode="wrap")
+    def _without_float32(self, dumped: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves float32 out: what was stored before there was a choice says the same."""
+        fields: dict[str, Any] = dumped(self)
+        if self.precision == "float32":
+            del fields["precision"]
+        return fields
 
 
 class Exploration(Section):
@@ -179,6 +203,10 @@ class Recipe(Section):
             )
         if self.network.kind == "mlp" and (self.env.kind == "atari" or self.frame_stack > 1):
             problems.append("network.kind: frames need a convolutional network, got 'mlp'")
+        if self.network.kind == "mlp" and self.network.precision == "bf16":
+            problems.append(
+                "network.precision: expected 'float32' or 'tf32' for a perceptron, got 'bf16'"
+            )
         if isinstance(self.env, AtariEnv):
             problems += _frame_problems(self.env)
         played = loop.total_steps // self.evaluation.period_steps * self.evaluation.episodes

@@ -56,7 +56,7 @@ def fingerprint(device: str, recipe: Recipe | None = None) -> dict[str, str]:
     Raises:
         DeviceError: if there is no such device.
     """
-    place = prepare_device(device)
+    place = prepare_device(device, recipe.network.precision if recipe else "float32")
     facts = _libraries() | _processor() | _flags(place) | _switches(CPU_SWITCHES)
     if place.type == "cuda":
         facts |= _gpu(place) | _switches(GPU_SWITCHES)

@@ -140,7 +140,8 @@ def _preflight(job: Job, folder: Path, launcher: Launcher) -> None:
     at_a_time = launcher.units_at_a_time(job)
     elsewhere = isinstance(launcher, RayLauncher)  # on machines that look after themselves
     place = "cpu" if elsewhere else device_class(job.device).device
-    trainer = parts.make_trainer(job.recipe, job.seeds[0], prepare_device(place))
+    device = prepare_device(place, job.recipe.network.precision)
+    trainer = parts.make_trainer(job.recipe, job.seeds[0], device)
     folder.mkdir(exist_ok=True)
     needed = 0 if elsewhere else 2 * checkpoint_bytes(trainer) * at_a_time
     require_room(folder, needed, f"{job.recipe.name}, its units and their checkpoints")

@@ -123,7 +123,8 @@ class Rerun:
         self._record = record
         self.recorder = Recorder(run.recipe, keep_values=keep_values)
         parts = observed(run.parts, self.recorder)
-        self.trainer: Trainer = parts.make_trainer(run.recipe, run.seed, prepare_device(run.device))
+        device = prepare_device(run.device, run.recipe.network.precision)
+        self.trainer: Trainer = parts.make_trainer(run.recipe, run.seed, device)
         self.trainer.make_envs = observed_envs(self.trainer.make_envs, self.recorder)
         self.trainer.threaded = False  # events come in one order
         if isinstance(self.trainer.learning, CapturedLearning):

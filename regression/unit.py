@@ -183,7 +183,8 @@ class Worker:
                 path.unlink()
 
     def _trainer(self) -> Trainer:
-        return self._parts.make_trainer(self._recipe, self._seed, prepare_device(self._device))
+        device = prepare_device(self._device, self._recipe.network.precision)
+        return self._parts.make_trainer(self._recipe, self._seed, device)
 
     def _say(self, note: str) -> None:
         self._notes.append(note)

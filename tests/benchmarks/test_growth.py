@@ -66,7 +66,8 @@ def test_training_by_environments(benchmark, capsys):
     steps = 2_048 if benchmark.enabled else 64
     device = torch.device("cpu")
     with as_in_runs():
-        runs = {n: Trainer(cartpole(n), 0, device).blocks() for n in (1, 4, 16, 64)}
+        trainers = {n: Trainer(cartpole(n), 0, device) for n in (1, 4, 16, 64)}
+        runs = {n: trainer.blocks() for n, trainer in trainers.items()}
         for run in runs.values():  # warmed up
             while next(run).updates == 0:
                 pass
@@ -75,6 +76,7 @@ def test_training_by_environments(benchmark, capsys):
             for n, run in runs.items()
         }
         told = medians(benchmark, sides, steps, rounds=7, ratios=False)
+    assert len({trainer.agent.updates for trainer in trainers.values()}) == 1  # equal work
     with capsys.disabled():
         print(f"\ntrained steps a second: {shown(told)}")
 
@@ -99,6 +101,7 @@ def test_sampling_by_size(benchmark, capsys):
     calls = 500 if benchmark.enabled else 5
     stream = Stream(0, "replay")
     memories = {rows: filled(rows) for rows in sizes}
+    assert all(rows - STACK <= len(memory) < rows for rows, memory in memories.items())
     sides = {
         f"{rows:,} rows": (lambda m=memory: [m.sample(stream, BATCH) for _ in range(calls)])
         for rows, memory in memories.items()

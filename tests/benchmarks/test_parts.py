@@ -79,6 +79,8 @@ def test_an_update(benchmark, name, capsys):
             "tutorial": lambda: [tutorial.learn(batch) for _ in range(calls)],
         }
         told = medians(benchmark, sides, calls, rounds=15)
+    steps = next(iter(tutorial.adam.state.values()))["step"]
+    assert agent.updates == int(steps) > 0
     with capsys.disabled():
         print(f"\n{name}, batch {len(batch.action)}, updates a second: {shown(told)}")
 
@@ -90,6 +92,7 @@ def test_acting(benchmark, name, capsys):
     with as_in_runs():
         agent, batch = made(name)
         tutorial, obs = Tutorial(agent), batch.obs[:1].numpy()
+        assert np.allclose(agent.q_values(obs), tutorial.q_values(obs), atol=1e-5)
         sides = {
             "ours": lambda: [agent.q_values(obs).argmax(axis=1) for _ in range(calls)],
             "tutorial": lambda: [tutorial.q_values(obs).argmax(axis=1) for _ in range(calls)],

@@ -112,6 +112,7 @@ def test_replay_memory_against_others(benchmark, work, capsys):
         sides = {name: (lambda memory=memory: repeat(memory)) for name, memory in made.items()}
         told = medians(benchmark, sides, calls, rounds=9)
     sizes = {name: memory.row_bytes for name, memory in made.items()}
+    assert 4 * sizes["ours"] <= min(sizes["Stable-Baselines3"], sizes["naive"])
     benchmark.extra_info |= {f"{name} bytes": size for name, size in sizes.items()}
     with capsys.disabled():
         print(f"\nreplay {work}s a second: {shown(told)}; bytes a transition: {shown(sizes)}")

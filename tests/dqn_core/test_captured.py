@@ -39,6 +39,9 @@ RECIPES = [
         id="a schedule that ends inside a block",
     ),
     pytest.param(small_pong(), marks=pytest.mark.atari, id="cnn"),
+    pytest.param(
+        small_pong(network={"precision": "bf16"}), marks=pytest.mark.atari, id="cnn in bf16"
+    ),
 ]
 
 

@@ -114,6 +114,26 @@ def test_preparing_a_device_fixes_threads_and_kernels():
     assert torch.are_deterministic_algorithms_enabled()
 
 
+def test_only_a_recipe_that_declares_it_is_multiplied_in_tf32():
+    flags = []
+    for precision in ("tf32", "bf16", "float32"):
+        prepare_device("cpu", precision)
+        flags.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+    assert flags == [(True, True), (False, False), (False, False)]
+
+
+def test_a_gpu_gets_the_workspace_that_makes_products_repeatable(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # what is set here is forgotten
+    prepare_device("cuda")
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":16:8"
+    prepare_device("cuda")
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"  # the user's choice stays
+
+
 # imageio leaves the closing of its pipes to ffmpeg to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_video_of_an_episode(tmp_path):

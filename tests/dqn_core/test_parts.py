@@ -145,6 +145,26 @@ def test_pixels_are_scaled_to_one_exactly_once():
         network(torch.ones(1, 1, 4, 4))
 
 
+def test_bf16_rounds_products_and_nothing_else():
+    frames = torch.from_numpy(Stream(0, "replay").integers(256, 8, 4, 40, 40).astype(np.uint8))
+    sides = []
+    for precision in ("float32", "bf16"):
+        section = Network(kind="small", hidden=[32], init="he", precision=precision)
+        network = initialised(make_network(section, (4, 40, 40), 3, CPU))
+        q, pullback = network.vjp(frames)
+        pullback(torch.ones_like(q))
+        sides.append([q, *(leaf.grad for leaf in network.leaves)])
+        assert {leaf.dtype for leaf in network.leaves} == {torch.float32}
+    for full, rounded in zip(*sides, strict=True):
+        assert rounded.dtype == torch.float32
+        off = float((rounded - full).abs().max() / full.abs().max())
+        # 8 significant bits: a product is off by at most 2 x 2^-9, and a few follow each other.
+        # The gradient of the last bias passes through none.
+        assert off < 0.03
+    assert not torch.equal(*(side[0] for side in sides))
+    assert not torch.equal(*(side[1] for side in sides))
+
+
 @pytest.mark.parametrize(
     ("kind", "hidden", "parameters"),
     [

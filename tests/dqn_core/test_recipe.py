@@ -6,6 +6,7 @@ from importlib import resources
 
 import pytest
 
+from dqn_core.recipe import Recipe
 from dqn_core.recipe_file import RecipeError, load_recipe, parse_recipe, recipe_names
 
 CARTPOLE = (resources.files("dqn_core") / "recipes" / "cartpole.toml").read_text("utf-8")
@@ -30,6 +31,23 @@ def test_a_digest_follows_the_values_not_the_text():
     assert parse_recipe(CARTPOLE + "\n# a remark\n", "b").digest() == recipe.digest()
     other = parse_recipe(CARTPOLE.replace("gamma = 0.99", "gamma = 0.98"), "c")
     assert other.digest() != recipe.digest()
+
+
+def test_a_coarser_precision_is_declared_and_makes_another_recipe():
+    declared = [
+        PONG.replace('init = "fan_in"', f'init = "fan_in"\nprecision = "{name}"')
+        for name in ("float32", "tf32", "bf16")
+    ]
+    recipes = [parse_recipe(text, "a") for text in declared]
+    assert recipes[0].digest() == parse_recipe(PONG, "b").digest()  # as without being told
+    assert len({recipe.digest() for recipe in recipes}) == 3
+    for recipe in recipes:
+        assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    assert "network.precision: expected 'float32', 'tf32' or 'bf16', got 'fp16'" in mistakes(
+        declared[2].replace("bf16", "fp16")
+    )
+    perceptron = CARTPOLE.replace('kind = "mlp"', 'kind = "mlp"\nprecision = "bf16"')
+    assert "expected 'float32' or 'tf32' for a perceptron, got 'bf16'" in mistakes(perceptron)
 
 
 def test_an_unknown_key_names_the_nearest_known_one():
