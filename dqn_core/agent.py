@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +22,10 @@ from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 
 # Most rows for which targets are computed at once: enough to keep the processor busy, few enough
-# for its caches. Part of the definition of a run: sums round differently in other shapes.
+# for its caches, which frames fill sooner. Part of the definition of a run: sums may round
+# differently in other shapes.
 TARGET_ROWS: Final = 1_024
+TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 64
 
 
 class Agent:
@@ -36,9 +39,15 @@ class Agent:
         stream: the `init` stream.
         device: of networks and optimizer.
 
+    Attributes:
+        ahead: whether targets are computed in a thread of their own while the updates before them
+            are made, to the same bits. Double DQN has nothing to compute ahead.
+
     References:
         Mnih et al. 2015, Methods, Algorithm 1.
     """
+
+    ahead = False
 
     def __init__(
         self,
@@ -52,6 +61,8 @@ class Agent:
         self.device = device
         self.num_actions = num_actions
         self.updates = 0
+        few = len(obs_shape) > 1 and device.type == "cpu"
+        self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if few else TARGET_ROWS
         self.online_net = make_network(recipe.network, obs_shape, num_actions, device)
         initialise(self.online_net, recipe.network.init, stream)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
@@ -119,20 +130,40 @@ class Agent:
         weights = weight.view(updates, size, self.num_actions).unbind()
         targets: list[Tensor] = []
         predicted: list[Tensor] = []
-        period = self.recipe.loop.sync_period_updates
-        at_once = 1 if self.recipe.td.double else max(1, TARGET_ROWS // size)
-        while len(predicted) < updates:
-            first = len(predicted)
-            last = min(first + min(at_once, period - self.updates % period), updates)
-            chunk = batches.rows(first * size, last * size)
-            targets += self.td_target(chunk).view(last - first, size, 1).unbind()
-            for index in range(first, last):
+        for target in self._targets(batches, updates):
+            targets += target.view(-1, size, 1).unbind()
+            for index in range(len(predicted), len(targets)):
                 predicted.append(self.update(obs[index], targets[index], weights[index]))
-            if self.updates % period == 0:
+            if self.updates % self.recipe.loop.sync_period_updates == 0:
                 self.sync()
         target = torch.cat(targets).squeeze(1)
         error = td.td_error(torch.cat(predicted), batches.action, target)
         return error.view(updates, size), (target - error).view(updates, size)
+
+    def _targets(self, batches: Batch, updates: int) -> Iterator[Tensor]:
+        """Targets of the next updates, as many at once as may be, when they are asked for."""
+        size, period = len(batches.action) // updates, self.recipe.loop.sync_period_updates
+        at_once = 1 if self.recipe.td.double else max(1, self._target_rows // size)
+        before, first = self.updates, 0
+        chunks: list[Batch] = []
+        synced: list[bool] = []  # right before
+        while first < updates:
+            until_sync = period - (before + first) % period
+            last = min(first + min(at_once, until_sync), updates)
+            chunks.append(batches.rows(first * size, last * size))
+            synced.append(until_sync == period)
+            first = last
+        if not self.ahead or self.recipe.td.double:
+            yield from map(self.td_target, chunks)
+            return
+        with ThreadPoolExecutor(1, "targets") as thread:
+            begun: Future[Tensor] | None = None
+            for index, chunk in enumerate(chunks):
+                target = begun.result() if begun else self.td_target(chunk)
+                following = index + 1
+                can_begin = following < len(chunks) and not synced[following]
+                begun = thread.submit(self.td_target, chunks[following]) if can_begin else None
+                yield target
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """One gradient step.

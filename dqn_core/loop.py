@@ -114,8 +114,9 @@ class Trainer:
         learning: what makes the updates of a block: the agent, on a GPU recorded as CUDA graphs.
         acting: what gives its Q-values when acting, on a GPU recorded likewise; else None.
         traced: whether records have digests; whoever reads none may switch them off.
-        threaded: whether, where the recipe says `overlap`, acting and learning run at the same
-            time; if not, one awaits the other, and the bits are the same.
+        threaded: whether what can run at the same time does: acting and learning, where the recipe
+            says `overlap`, and on a CPU the targets of frames and the updates before them. If not,
+            one awaits the other, and the bits are the same.
     """
 
     traced = True
@@ -183,6 +184,9 @@ class Trainer:
         envs = self.make_envs(self.recipe, loop.num_envs, seeding)
         actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
         num_blocks = loop.segment_steps // loop.block_steps
+        # Vectors take less time to learn from than threads to meet; a GPU looks after itself.
+        frames = len(envs.row_shape) > 1
+        self.agent.ahead = self.threaded and frames and self.agent.device.type == "cpu"
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
         with ThreadPoolExecutor(1, "acting") as player:

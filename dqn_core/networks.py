@@ -158,7 +158,8 @@ class Cnn(QNetwork):
             raise TypeError(
                 f"frames: expected uint8, got {obs.dtype}; pixels are scaled once, in here"
             )
-        x = obs.to(torch.float32).mul_(1.0 / 255.0)
+        # Laid out as the weights are, once: a convolution would do it, and its backward pass again.
+        x = obs.to(torch.float32).mul_(1.0 / 255.0).contiguous(memory_format=torch.channels_last)
         # No weight is kept rounded: an update in a CUDA graph would go on with the recorded ones.
         with torch.autocast(x.device.type, torch.bfloat16, self._rounded, cache_enabled=False):
             for convolution in self.convolutions:

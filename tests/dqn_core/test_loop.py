@@ -109,8 +109,18 @@ def test_a_block_is_acted_with_the_weights_of_its_start(overlap):
     assert blocks_after_learning > 5
 
 
+# Ten updates of 16 in a block, so that frames have targets for four at once, and syncs between.
+LONG_BLOCKS = {"block_steps": 40, "train_period_steps": 4, "sync_period_updates": 15}
+
+
 @pytest.mark.parametrize(
-    "recipe", [small(), pytest.param(small_pong(), marks=pytest.mark.atari)], ids=["mlp", "cnn"]
+    "recipe",
+    [
+        small(),
+        pytest.param(small_pong(), marks=pytest.mark.atari),
+        pytest.param(small_pong(loop=LONG_BLOCKS), marks=pytest.mark.atari),
+    ],
+    ids=["mlp", "cnn", "cnn, long blocks"],
 )
 def test_acting_and_learning_at_the_same_time_give_the_bits_of_one_after_the_other(recipe):
     loop = recipe.loop.model_copy(update={"overlap": True})
@@ -143,6 +153,36 @@ def test_with_overlap_acting_does_not_wait_for_learning():
         met.clear()
         if block.updates:
             learning.clear()
+
+
+@pytest.mark.atari
+@pytest.mark.parametrize("threaded", [True, False])
+def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(threaded):
+    begun = threading.Event()
+    met = []
+
+    class Meeting(Agent):
+        def td_target(self, batch):
+            if threading.current_thread() is not threading.main_thread():
+                begun.set()
+            return super().td_target(batch)
+
+        def update(self, *batch):
+            # Five updates to the next sync: the targets of four, then of one.
+            met.append(begun.wait(0 if self.updates % 5 == 4 or not threaded else 10))
+            if self.updates % 5 == 3:
+                begun.clear()
+            return super().update(*batch)
+
+    loop = LONG_BLOCKS | {"sync_period_updates": 5}
+    made = Trainer(small_pong(loop=loop), 0, torch.device("cpu"), agent=Meeting)
+    made.threaded = threaded
+    for block in made.segment():
+        if block.updates:
+            # Nothing is begun across a sync.
+            assert met == ([True, True, True, True, False] if threaded else [False] * 5) * 2
+        met.clear()
+    assert made.agent.updates > 20
 
 
 def test_what_goes_wrong_while_acting_is_raised_where_the_run_is_advanced():
