@@ -24,8 +24,9 @@ from dqn_core.streams import Stream
 # Most rows for which targets are computed at once: enough to keep the processor busy, few enough
 # for its caches, which frames fill sooner. Part of the definition of a run: sums may round
 # differently in other shapes.
-TARGET_ROWS: Final = 1_024
-TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 64
+TARGET_ROWS_ON_A_GPU: Final = 1_024
+TARGET_ROWS: Final = 256
+TARGET_ROWS_OF_FRAMES: Final = 64
 
 
 class Agent:
@@ -61,8 +62,8 @@ class Agent:
         self.device = device
         self.num_actions = num_actions
         self.updates = 0
-        few = len(obs_shape) > 1 and device.type == "cpu"
-        self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if few else TARGET_ROWS
+        on_a_cpu = TARGET_ROWS_OF_FRAMES if len(obs_shape) > 1 else TARGET_ROWS
+        self._target_rows = on_a_cpu if device.type == "cpu" else TARGET_ROWS_ON_A_GPU
         self.online_net = make_network(recipe.network, obs_shape, num_actions, device)
         initialise(self.online_net, recipe.network.init, stream)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
