@@ -45,6 +45,24 @@ def look_inside(curves: pd.DataFrame, seeds: Sequence[int], stage: int) -> list[
     return compare(means_of(curves, "reference"), means_of(curves, "candidate", seeds), stage)
 
 
+def diverged(curves: pd.DataFrame) -> list[int]:
+    """Candidate seeds whose values or losses end as no numbers, where they had been some.
+
+    Args:
+        curves: in `CURVE_COLUMNS`.
+    """
+    candidates = curves[curves["group"] == "candidate"]
+    found: set[int] = set()
+    for column in QUANTITIES:
+        by_seed = candidates.pivot_table(
+            index="seed", columns="step", values=column, aggfunc="mean", dropna=False
+        )
+        finite = np.isfinite(by_seed.to_numpy(np.float64))
+        if finite.size:
+            found.update(by_seed.index[finite.any(axis=1) & ~finite[:, -1]])
+    return sorted(found)
+
+
 def means_of(curves: pd.DataFrame, group: Group, seeds: Sequence[int] | None = None) -> Means:
     """Each quantity, averaged over the windows of each seed; nan where none was recorded.
 

@@ -11,7 +11,7 @@ from regression.bits import bits_notes, with_bits
 from regression.curves import returns_of, scores
 from regression.games import Job
 from regression.gate import STAGE_TWO_SEEDS, Decision, decide
-from regression.inside import look_inside, with_inside
+from regression.inside import diverged, look_inside, with_inside
 from regression.operating import operating_curves
 from regression.protocol import ImportedJob
 from regression.rungs import claim, tell
@@ -105,6 +105,11 @@ def weigh(evidence: Evidence) -> Decision:
             f"Seeds {same} ended with the same weights, bit for bit: they are one run, and the "
             "seed does not reach what it should."
         )
+        return Decision(VerdictName.FAIL, sentence, [])
+    # Logs of other code may end with a window in which nothing was noted.
+    lost = diverged(evidence.curves) if isinstance(evidence.job, Job) else []
+    if lost:
+        sentence = f"In seeds {lost} Q-values or losses ended as no numbers: learning diverged."
         return Decision(VerdictName.FAIL, sentence, [])
     if evidence.reference is None:
         sentence = f"Nothing to compare with: {evidence.no_reference}."

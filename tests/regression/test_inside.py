@@ -88,6 +88,21 @@ def test_what_was_not_recorded_or_is_no_number_is_not_compared(value):
     assert only.name == QUANTITIES["q_mean"]
 
 
+@pytest.mark.parametrize("column", QUANTITIES)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_stop_being_numbers_fail_at_once(column, value):
+    made = seen({})
+    candidate = (made.curves["group"] == "candidate") & (made.curves["seed"] == 1002)
+    steps = sorted(made.curves["step"].unique())
+    early = candidate & (made.curves["step"] == steps[0])
+    made.curves.loc[early, column] = np.nan  # before the first update
+    assert judge(made).verdict is VerdictName.PASS
+    made.curves.loc[candidate & (made.curves["step"] >= steps[-2]), column] = value
+    verdict = judge(made)
+    assert verdict.verdict is VerdictName.FAIL
+    assert "In seeds [1002] Q-values or losses ended as no numbers" in verdict.sentence
+
+
 def test_over_cells_a_shift_is_corrected_like_a_drop_and_one_run_is_not():
     shifted = judge(seen({"q_mean": 4.0}, EVERYWHERE, both=True))
     healthy = judge(seen({}))
