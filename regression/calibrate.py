@@ -16,7 +16,7 @@ from probes.faults.catalogue import fault_named
 from regression.curves import returns_of
 from regression.fingerprint import source_digest
 from regression.games import Job, resolve_job
-from regression.inside import means_of
+from regression.inside import QUANTITIES, means_of
 from regression.rates import (
     HEALTHY_SPLITS,
     PLANTED_SPLITS,
@@ -226,6 +226,8 @@ def _row(job: Job, verdict: Verdict) -> dict[str, object]:
     fault = fault_named(job.fault)
     areas = sorted((one for one in verdict.criteria if one.decides), key=lambda one: one.stage)
     p_values = {one.stage: one.p_value for one in areas}
+    by_stage = sorted(verdict.criteria, key=lambda one: one.stage)
+    inside = {one.name: difference_sd(one) for one in by_stage}  # of the last stage there was
     return {
         "fault": job.fault,
         "component": str(fault.component),
@@ -233,6 +235,7 @@ def _row(job: Job, verdict: Verdict) -> dict[str, object]:
         "moved_sd": difference_sd(areas[-1]) if areas else None,
         "p_stage_one": p_values.get(1),
         "p_stage_two": p_values.get(2),
+        **{f"{column}_moved_sd": inside.get(name) for column, name in QUANTITIES.items()},
         "seeds": len(verdict.seeds),
         "wall_s": verdict.wall_s,
         "why": TRAINED.get(job.fault, fault.what),
@@ -242,15 +245,17 @@ def _row(job: Job, verdict: Verdict) -> dict[str, object]:
 def faults_markdown(table: pd.DataFrame) -> str:
     """The table of `train_faults` as GitHub Markdown, and how many the gate saw."""
     lines = [
-        "| Fault | Component | Verdict | Area moved, SD | p, stage one | p, stage two | Seeds |",
-        "| :-- | :-- | :-- | --: | --: | --: | --: |",
+        "| Fault | Component | Verdict | Area moved, SD | p, stage one | p, stage two "
+        "| Q-values moved, SD | Loss moved, SD | Seeds |",
+        "| :-- | :-- | :-- | --: | --: | --: | --: | --: | --: |",
     ]
     for row in table.to_dict("records"):
         moved, one, two = (row[name] for name in ("moved_sd", "p_stage_one", "p_stage_two"))
+        inside = [_number(row[f"{column}_moved_sd"], "+.1f") for column in QUANTITIES]
         lines.append(
             f"| {row['fault']} | {row['component']} | {row['verdict']} "
             f"| {_number(moved, '+.2f')} | {_number(one, '.2g')} | {_number(two, '.2g')} "
-            f"| {row['seeds']} |"
+            f"| {' | '.join(inside)} | {row['seeds']} |"
         )
     seen = int((table["verdict"] == VerdictName.FAIL).sum())
     return "\n".join(lines) + f"\n\nFAIL on {seen} of {len(table)} planted faults.\n"

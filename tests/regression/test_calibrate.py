@@ -13,7 +13,14 @@ from rich.console import Console
 from dqn_core.recipe_file import load_recipe
 from probes.faults.catalogue import fault_named
 from regression import calibrate as command
-from regression.calibrate import TRAINED, calibrate, measure, targets, train_faults
+from regression.calibrate import (
+    TRAINED,
+    calibrate,
+    faults_markdown,
+    measure,
+    targets,
+    train_faults,
+)
 from regression.curves import returns_of, scores
 from regression.games import resolve_job
 from regression.gate import decide
@@ -31,8 +38,10 @@ from regression.rates import (
 )
 from regression.references import ReferenceError, load_reference
 from reports.files import write_text_atomically
+from reports.rows import difference_sd
 from reports.schema import VERDICT_FILE, ExitCode, VerdictName
 from tests.regression.made import evidence
+from tests.regression.test_inside import EVERYWHERE, seen
 from tests.regression.test_stages import JOB
 
 
@@ -213,6 +222,19 @@ def test_a_finished_fault_is_not_trained_again(tmp_path, monkeypatch):
         "discount-missing",
     ]
     assert "FAIL on 0 of 2 planted faults." in (place / "faults.md").read_text()
+
+
+def test_the_table_tells_what_moved_inside_in_the_last_stage():
+    job = resolve_job("cartpole", "", "", "cpu", "discount-missing")
+    verdict = judge(seen({"q_mean": 4.0}, EVERYWHERE, both=True))
+    of_stage_two = [one for one in verdict.criteria if one.stage == 2 and "Q-value" in one.name]
+    (told,) = [difference_sd(one) for one in of_stage_two]
+    assert told > 2.0
+    row = command._row(job, verdict)
+    assert (row["q_mean_moved_sd"], row["seeds"]) == (told, 20)
+    assert f"| {told:+.1f} | {row['loss_moved_sd']:+.1f} | 20 |" in faults_markdown(
+        pd.DataFrame([row])
+    )
 
 
 @pytest.mark.parametrize(
