@@ -142,7 +142,8 @@ class Trainer:
         self.agent = agent(recipe, obs_shape, envs.num_actions, Stream(seed, "init"), device)
         self.learning: Agent | CapturedLearning = self.agent
         self.acting: CapturedActing | None = None
-        if device.type == "cuda":
+        # What another class does in Python, a graph would repeat as it was the first time.
+        if device.type == "cuda" and agent is Agent:
             self.learning = CapturedLearning(self.agent, cuda_graph)
             self.acting = CapturedActing(cuda_graph)
         self.replay = replay(
