@@ -46,7 +46,7 @@ def test_fields_hold_what_the_libraries_say(facts):
 
 
 def test_settings_are_read_and_not_assumed(monkeypatch):
-    monkeypatch.setattr("regression.fingerprint.prepare_device", torch.device)
+    monkeypatch.setattr("regression.fingerprint.prepare_device", lambda name, _: torch.device(name))
     monkeypatch.setenv("MKL_CBWR", "x" * 1_000)
     precision, threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
     try:
