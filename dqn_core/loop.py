@@ -115,8 +115,8 @@ class Trainer:
         acting: what gives its Q-values when acting, on a GPU recorded likewise; else None.
         traced: whether records have digests; whoever reads none may switch them off.
         threaded: whether what can run at the same time does: acting and learning, where the recipe
-            says `overlap`, and on a CPU the targets of frames and the updates before them. If not,
-            one awaits the other, and the bits are the same.
+            says `overlap`; on a CPU, for frames, targets and the updates before them, and gradients
+            of several layers. If not, one awaits the other, and the bits are the same.
     """
 
     traced = True
@@ -187,7 +187,8 @@ class Trainer:
         num_blocks = loop.segment_steps // loop.block_steps
         # Vectors take less time to learn from than threads to meet; a GPU looks after itself.
         frames = len(envs.row_shape) > 1
-        self.agent.ahead = self.threaded and frames and self.agent.device.type == "cpu"
+        two_threads = self.threaded and frames and self.agent.device.type == "cpu"
+        self.agent.ahead = self.agent.online_net.threaded = two_threads
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
         with ThreadPoolExecutor(1, "acting") as player:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import skip_init
 
+from dqn_core.backward import (
+    aside,
+    convolution_input_gradient,
+    set_convolution_gradients,
+    set_linear_gradients,
+    threshold_backward,
+)
 from dqn_core.recipe import Network, Precision
 from dqn_core.streams import Stream
-
-threshold_backward = torch.ops.aten.threshold_backward.default
 
 Pullback = Callable[[Tensor], None]
 
@@ -35,7 +40,13 @@ CONVOLUTIONS: Final = {
 
 
 class QNetwork(nn.Module):
-    """A network from observations to Q-values, [B, A] float32."""
+    """A network from observations to Q-values, [B, A] float32.
+
+    Attributes:
+        threaded: whether two threads may share the way back to the gradients, to the same bits.
+    """
+
+    threaded = False
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -154,21 +165,54 @@ class Cnn(QNetwork):
 
     def forward(self, obs: Tensor) -> Tensor:
         """Q-values, [B, A] float32, of frame stacks [B, stack, height, width] uint8."""
-        if obs.dtype != torch.uint8:
-            raise TypeError(
-                f"frames: expected uint8, got {obs.dtype}; pixels are scaled once, in here"
-            )
-        # Laid out as the weights are, once: a convolution would do it, and its backward pass again.
-        x = obs.to(torch.float32).mul_(1.0 / 255.0).contiguous(memory_format=torch.channels_last)
         # No weight is kept rounded: an update in a CUDA graph would go on with the recorded ones.
-        with torch.autocast(x.device.type, torch.bfloat16, self._rounded, cache_enabled=False):
-            for convolution in self.convolutions:
-                x = torch.relu_(convolution(x))
-            x = x.flatten(1)
-            for layer in self.layers[:-1]:
-                x = torch.relu_(layer(x))
-            q: Tensor = self.layers[-1](x)
-        return q.float()
+        with torch.autocast(obs.device.type, torch.bfloat16, self._rounded, cache_enabled=False):
+            return self._activations(obs)[-1].float()
+
+    def _activations(self, obs: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Inputs of convolutions and what the last one gives; of linear layers; Q-values."""
+        maps = [_scaled(obs)]
+        for convolution in self.convolutions:
+            maps.append(torch.relu_(convolution(maps[-1])))
+        rows = [maps[-1].flatten(1)]
+        for layer in self.layers[:-1]:
+            rows.append(torch.relu_(layer(rows[-1])))
+        return maps, rows, self.layers[-1](rows[-1])
+
+    def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
+        """As `QNetwork.vjp`, with the chain rule written out, so that two threads can share it."""
+        if self._rounded:
+            return super().vjp(obs)
+        with torch.no_grad():
+            maps, rows, q = self._activations(obs)
+        convolutions = cast("Sequence[nn.Conv2d]", self.convolutions)
+        layers = cast("Sequence[nn.Linear]", self.layers)
+
+        @torch.no_grad()
+        def pullback(gradient: Tensor) -> None:
+            with aside(threaded=self.threaded) as begin:
+                for layer, inputs in zip(reversed(layers), reversed(rows), strict=True):
+                    begin(set_linear_gradients, layer, inputs, gradient)
+                    gradient = threshold_backward(gradient @ layer.weight, inputs, 0)
+                gradient = gradient.view(maps[-1].shape)
+                gradient = gradient.contiguous(memory_format=torch.channels_last)
+                (first, pixels), *others = zip(convolutions, maps[:-1], strict=True)
+                for convolution, inputs in reversed(others):
+                    begin(set_convolution_gradients, convolution, inputs, gradient)
+                    passed = convolution_input_gradient(convolution, inputs, gradient)
+                    gradient = threshold_backward(passed, inputs, 0)
+                set_convolution_gradients(first, pixels, gradient)
+
+        return q, pullback
+
+
+def _scaled(obs: Tensor) -> Tensor:
+    """Pixels within [0, 1], laid out as the weights of convolutions are."""
+    if obs.dtype != torch.uint8:
+        raise TypeError(f"frames: expected uint8, got {obs.dtype}; pixels are scaled once, in here")
+    # A convolution would lay them out too, and its backward pass again.
+    x = obs.to(torch.float32).mul_(1.0 / 255.0)
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _linear_layers(widths: Sequence[int]) -> list[nn.Linear]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MethodType
 from typing import Any, ClassVar, Final
 
 import gymnasium
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from dqn_core.acting import Actor, FrameStack
 from dqn_core.agent import Agent
+from dqn_core.networks import QNetwork
 from probes.checks.check import Component
 from probes.faults.fault import Fault
 from probes.faults.frames import AsksOtherwise
@@ -127,6 +129,7 @@ class AltersPixels(Agent):
             first = next((m for m in net.modules() if isinstance(m, torch.nn.Conv2d)), None)
             if first is not None:
                 first.register_forward_pre_hook(lambda _, given: (self.alter(given[0]),))
+                net.vjp = MethodType(QNetwork.vjp, net)  # type: ignore[method-assign]  # by autograd, through the hook
 
     def alter(self, pixels: Tensor) -> Tensor:
         """What it is given instead."""

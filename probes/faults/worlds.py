@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MethodType
 from typing import Any, Final
 
 from torch import Tensor, nn
 
 from dqn_core import td
 from dqn_core.agent import Agent
-from dqn_core.networks import Pullback, QNetwork
+from dqn_core.networks import Mlp, Pullback, QNetwork
 from dqn_core.replay import Array, Batch, Replay
 from probes.checks.check import Component
 from probes.faults.fault import Fault
@@ -140,6 +141,8 @@ class StackFrozen(Agent):
         super().__init__(*args)
         for net in (self.online_net, self.target_net):
             net.register_forward_pre_hook(_newest_frame_alone)
+            if not isinstance(net, Mlp):  # which sees vectors
+                net.vjp = MethodType(QNetwork.vjp, net)  # type: ignore[method-assign]  # by autograd, through the hook
 
 
 def _bootstrapped(agent: Agent, batch: Batch, next_value: Tensor) -> Tensor:

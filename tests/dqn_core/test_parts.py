@@ -85,6 +85,44 @@ def test_the_written_out_gradient_of_the_mlp_is_that_of_autograd_bit_for_bit():
     )
 
 
+@pytest.mark.parametrize("threaded", [False, True])
+@pytest.mark.parametrize("convolutions", [[(8, 4, 2)], [(8, 4, 2), (16, 3, 1), (8, 3, 1)]])
+def test_the_written_out_gradient_of_the_cnn_is_that_of_autograd_bit_for_bit(
+    convolutions, threaded
+):
+    network = initialised(Cnn((2, 20, 24), convolutions, [32, 16], 3))
+    network.to(memory_format=torch.channels_last)
+    network.threaded = threaded
+    obs = torch.from_numpy(Stream(1, "init").integers(256, 8, 2, 20, 24).astype(np.uint8))
+    slope = torch.from_numpy(Stream(2, "init").uniform(8, 3).astype(np.float32)) - 0.5
+    q, pullback = network.vjp(obs)
+    assert not q.requires_grad
+    pullback(slope)
+    written = [p.grad.clone() for p in network.parameters()]
+    assert not any(gradient.requires_grad for gradient in written)
+    network.zero_grad()
+    by_autograd = network(obs)
+    by_autograd.backward(slope)
+    assert torch.equal(q, by_autograd)
+    for mine, p in zip(written, network.parameters(), strict=True):
+        assert torch.equal(mine, p.grad)
+        assert mine.abs().max() > 0
+        assert mine.stride() == p.grad.stride()
+
+
+def test_what_a_thread_of_gradients_raises_reaches_the_update(monkeypatch):
+    network = initialised(Cnn((1, 8, 8), [(2, 4, 4)], [8], 2))
+    network.threaded = True
+    _, pullback = network.vjp(torch.ones(2, 1, 8, 8).byte())
+
+    def refuse(*_):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr("dqn_core.networks.set_linear_gradients", refuse)
+    with pytest.raises(MemoryError, match="no more"):
+        pullback(torch.ones(2, 2))
+
+
 def test_the_vector_of_an_mlp_is_its_weights_and_a_copy_has_its_own():
     network = initialised(Mlp([4, 8, 2], CPU))
     (vector,) = network.leaves
