@@ -117,6 +117,7 @@ class Replay:
         self._running = np.zeros(num_envs, np.bool_)  # an episode is open
         self._everywhere = np.arange(num_envs)
         self._base = self._everywhere * self.rows
+        self._window = np.arange(1 - frame_stack, 2)  # numbers of frames, from that of an action
 
     def __len__(self) -> int:
         """Number of transitions that can be sampled."""
@@ -238,11 +239,10 @@ class Replay:
         """
         base = self._base[env]
         slot = base + row % self.rows
-        history = self._history[slot].astype(np.int64)
-        # Offsets of the k frames of the observation, oldest first, then of the next frame. Where
-        # the episode is younger than a stack, its first frame is repeated.
-        lag = np.minimum(np.arange(self.frame_stack - 1, -1, -1), history[:, None])
-        number = np.concatenate([row[:, None] - lag, row[:, None] + 1], axis=1)
+        # The k frames of the observation, oldest first, then the next frame. Where the episode is
+        # younger than a stack, its first frame is repeated.
+        earliest = row - self._history[slot]
+        number = np.maximum(row[:, None] + self._window, earliest[:, None])
         slots = base[:, None] + number % self.rows
         index = torch.from_numpy(slots.reshape(-1)).to(self.device)
         window = self._obs.index_select(0, index).view(*slots.shape, *self._obs.shape[1:])

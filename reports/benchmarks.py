@@ -48,17 +48,24 @@ def benchmarks_markdown(path: Path) -> str:
         pydantic.ValidationError: if it is something else.
     """
     stored = Benchmarks.model_validate_json(path.read_text("utf-8"))
-    lines = ["# Benchmarks", "", "Medians; written by `make bench`.", ""]
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`: medians over rounds in which all sides take turns, per second",
+        "where nothing else is told. A ratio to a side is how many times faster ours is; bytes are",
+        "those of a transition. Updates and environments alone bound what training can reach: the",
+        "share of the limit is that of the lower bound.",
+        "",
+    ]
     by_group = sorted(stored.benchmarks, key=lambda one: one.group)
     for group, members in groupby(by_group, key=lambda one: one.group):
         cases = list(members)
         names = list(dict.fromkeys(name for case in cases for name in case.extra_info))
-        heads = [_case(case.name) for case in cases]
-        lines += [f"## {group[0].upper()}{group[1:]}", "", f"| | {' | '.join(heads)} |"]
-        lines += [f"| :-- |{' --: |' * len(cases)}"]
-        for name in names:
-            values = [_number(case.extra_info.get(name)) for case in cases]
-            lines.append(f"| {name} | {' | '.join(values)} |")
+        lines += [f"## {group[0].upper()}{group[1:]}", "", f"| | {' | '.join(names)} |"]
+        lines += [f"| :-- |{' --: |' * len(names)}"]
+        for case in cases:
+            values = [_number(case.extra_info.get(name)) for name in names]
+            lines.append(f"| {_case(case.name)} | {' | '.join(values)} |")
         lines.append("")
     lines += ["## Measured on", "", "| Field | Value |", "| :-- | :-- |"]
     fields = stored.machine_info.fingerprint.items()

@@ -25,7 +25,10 @@ class UntracedStream(Stream):
 @pytest.mark.benchmark(group="cost of the trace")
 @pytest.mark.parametrize(
     ("name", "warmup_blocks", "blocks"),
-    [("cartpole", 20, 4), pytest.param("pong-short", 260, 8, marks=pytest.mark.atari)],
+    [
+        pytest.param("cartpole", 20, 4, id="cartpole"),
+        pytest.param("pong-short", 260, 8, id="pong-short", marks=pytest.mark.atari),
+    ],
 )
 def test_cost_of_the_trace(benchmark, name, warmup_blocks, blocks, tmp_path, monkeypatch, capsys):
     torch.set_num_threads(1)
