@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,8 @@ from dqn_core.schedules import epsilon
 from dqn_core.streams import Stream
 
 Array = npt.NDArray[Any]
+
+LARGE_NETWORK: Final = 500_000  # weights; smaller ones learn in less time than threads take to meet
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,9 @@ class Trainer:
         learning: what makes the updates of a block: the agent, on a GPU recorded as CUDA graphs.
         acting: what gives its Q-values when acting, on a GPU recorded likewise; else None.
         traced: whether records have digests; whoever reads none may switch them off.
-        threaded: whether what can run at the same time does: acting and learning, where the recipe
-            says `overlap`; on a CPU, for frames, targets and the updates before them, and gradients
-            of several layers. If not, one awaits the other, and the bits are the same.
+        threaded: whether what can run at the same time does (a second core must be free): acting
+            and learning, where the recipe says `overlap`; on a CPU, in large networks, also targets
+            and updates, and gradients of several layers. The bits are those of one after the other.
     """
 
     traced = True
@@ -185,10 +187,9 @@ class Trainer:
         envs = self.make_envs(self.recipe, loop.num_envs, seeding)
         actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
         num_blocks = loop.segment_steps // loop.block_steps
-        # Vectors take less time to learn from than threads to meet; a GPU looks after itself.
-        frames = len(envs.row_shape) > 1
-        two_threads = self.threaded and frames and self.agent.device.type == "cpu"
-        self.agent.ahead = self.agent.online_net.threaded = two_threads
+        large = sum(leaf.numel() for leaf in self.agent.online_net.leaves) >= LARGE_NETWORK
+        both = self.threaded and large and self.agent.device.type == "cpu"
+        self.agent.ahead = self.agent.online_net.threaded = both
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
         with ThreadPoolExecutor(1, "acting") as player:

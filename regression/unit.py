@@ -184,7 +184,9 @@ class Worker:
 
     def _trainer(self) -> Trainer:
         device = prepare_device(self._device, self._recipe.network.precision)
-        return self._parts.make_trainer(self._recipe, self._seed, device)
+        trainer: Trainer = self._parts.make_trainer(self._recipe, self._seed, device)
+        trainer.threaded = device.type != "cpu"  # every core has a seed of its own
+        return trainer
 
     def _say(self, note: str) -> None:
         self._notes.append(note)

@@ -122,7 +122,10 @@ LONG_BLOCKS = {"block_steps": 40, "train_period_steps": 4, "sync_period_updates"
     ],
     ids=["mlp", "cnn", "cnn, long blocks"],
 )
-def test_acting_and_learning_at_the_same_time_give_the_bits_of_one_after_the_other(recipe):
+def test_acting_and_learning_at_the_same_time_give_the_bits_of_one_after_the_other(
+    recipe, monkeypatch
+):
+    monkeypatch.setattr("dqn_core.loop.LARGE_NETWORK", 1)
     loop = recipe.loop.model_copy(update={"overlap": True})
     recipe = recipe.model_copy(update={"loop": loop})
     together, _ = run(recipe)
@@ -157,7 +160,8 @@ def test_with_overlap_acting_does_not_wait_for_learning():
 
 @pytest.mark.atari
 @pytest.mark.parametrize("threaded", [True, False])
-def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(threaded):
+def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(threaded, monkeypatch):
+    monkeypatch.setattr("dqn_core.loop.LARGE_NETWORK", 1)
     begun = threading.Event()
     met = []
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dqn_core.checkpoint import checkpoint_bytes
+from dqn_core.loop import Trainer
 from regression import durable
 from regression.jobs import JobError, StoredJob, read_job, record, resumed_job
 from regression.locks import LOCKS, LockHeldError, Owner, held, this_process
@@ -70,6 +71,11 @@ def test_the_content_hash_is_of_the_bits_and_not_of_where_and_when(copied, tmp_p
     other = Worker(tmp_path / "again", JOB, 2, "cpu", lambda _: None).work()
     assert other != first.content_hash
     assert unit.key == unit_key(JOB.loaded_recipe(), 1, "cpu", "")
+
+
+def test_a_unit_leaves_the_other_cores_to_other_units(tmp_path):
+    assert not Worker(tmp_path, JOB, 1, "cpu", lambda _: None)._trainer().threaded
+    assert Trainer.threaded
 
 
 DAMAGE = {
