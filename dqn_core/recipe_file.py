@@ -80,7 +80,7 @@ def _explain(item: Any) -> list[str]:  # Any: pydantic's ErrorDetails is loosely
         near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), n=1, cutoff=0.0)
         return [f"{where}: unknown key; the nearest known one is {'.'.join([*keys[:-1], *near])}"]
     if item["type"] == "missing":
-        return [f"{where}: missing; every value of a recipe is given, none has a default"]
+        return [f"{where}: missing; it has no default"]
     message = item["msg"].removeprefix("Input should be ")
     return [f"{where}: expected {message}, got {item['input']!r}"]
 

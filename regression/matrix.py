@@ -227,7 +227,7 @@ def judge_matrix(verdicts: dict[str, Verdict], shared: Sequence[SharedBits]) -> 
 
 def _cell(name: str, verdict: Verdict, p_value: float | None, corrected: float) -> Cell:
     named, sentence = verdict.verdict, verdict.sentence
-    # Without a p-value it is no matter of chance: two seeds were one run.
+    # Without a p-value it is no matter of chance: two seeds were one run, or one diverged.
     if named is VerdictName.FAIL and p_value is not None and corrected > STAGE_TWO_ALPHA:
         named = VerdictName.WATCH
         sentence += (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,21 @@ from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 SIDE, STACK, BATCH = 84, 4, 32
 
 
-def emulated(num_envs: int, steps: int) -> Any:
-    """What emulates so many agent steps of Pong."""
+def emulated(num_envs: int, steps: int) -> Callable[[], int]:
+    """What emulates so many agent steps of Pong, and tells how many they were."""
     envs = AtariEnvs(load_recipe("pong").env, num_envs, Stream(0, "env"))
     envs.reset()
     action = np.zeros(num_envs, np.int64)
 
-    def emulate() -> None:
+    def emulate() -> int:
+        made = 0
         for _ in range(steps // num_envs):
             tick = envs.step(action)
+            made += len(tick.reward)
             ended = tick.terminated | tick.truncated
             if ended.any():
                 envs.begin(ended)
+        return made
 
     return emulate
 
@@ -56,6 +60,7 @@ def cartpole(num_envs: int) -> Recipe:
 def test_emulation_by_environments(benchmark, capsys):
     steps = 2_048 if benchmark.enabled else 32
     sides = {f"{n} environments": emulated(n, steps) for n in (1, 2, 4, 8, 16, 32)}
+    assert {emulate() for emulate in sides.values()} == {steps}  # equal work, and warmed up
     told = medians(benchmark, sides, steps, rounds=5, ratios=False)
     with capsys.disabled():
         print(f"\nemulated steps a second: {shown(told)}")
@@ -141,6 +146,7 @@ def test_training_by_runs_at_once(benchmark, capsys):
         total = sum(speeds.get() for _ in jobs)
         for job in jobs:
             job.join()
+        assert all(job.exitcode == 0 for job in jobs)
         return total
 
     told = benchmark.pedantic(lambda: {f"{n} at once": together(n) for n in counts}, rounds=1)
