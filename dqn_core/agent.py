@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_value_
+from torch.nn.utils import clip_grad_value_, get_total_norm
 
 from dqn_core import td
 from dqn_core.networks import QNetwork, initialise, make_network
@@ -21,12 +21,11 @@ from dqn_core.recipe import Recipe
 from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 
-# Most rows for which targets are computed at once: enough to keep the processor busy, few enough
-# for its caches, which frames fill sooner. Part of the definition of a run: sums may round
-# differently in other shapes.
-TARGET_ROWS_ON_A_GPU: Final = 1_024
-TARGET_ROWS: Final = 256
-TARGET_ROWS_OF_FRAMES: Final = 64
+# Most rows for which targets are computed at once. Few frames fill the caches of a CPU, where the
+# targets of one update keep a second thread as busy as the update does the first. Part of the
+# definition of a run: sums may round differently in other shapes.
+TARGET_ROWS: Final = 1_024
+TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 32
 
 
 class Agent:
@@ -62,8 +61,8 @@ class Agent:
         self.device = device
         self.num_actions = num_actions
         self.updates = 0
-        on_a_cpu = TARGET_ROWS_OF_FRAMES if len(obs_shape) > 1 else TARGET_ROWS
-        self._target_rows = on_a_cpu if device.type == "cpu" else TARGET_ROWS_ON_A_GPU
+        frames_on_a_cpu = device.type == "cpu" and len(obs_shape) > 1
+        self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if frames_on_a_cpu else TARGET_ROWS
         self.online_net = make_network(recipe.network, obs_shape, num_actions, device)
         initialise(self.online_net, recipe.network.init, stream)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
@@ -154,17 +153,17 @@ class Agent:
             chunks.append(batches.rows(first * size, last * size))
             synced.append(until_sync == period)
             first = last
-        if not self.ahead or self.recipe.td.double:
+        helper = self.online_net.helper
+        if helper is None or self.recipe.td.double:  # which has nothing to compute ahead
             yield from map(self.td_target, chunks)
             return
-        with ThreadPoolExecutor(1, "targets") as thread:
-            begun: Future[Tensor] | None = None
-            for index, chunk in enumerate(chunks):
-                target = begun.result() if begun else self.td_target(chunk)
-                following = index + 1
-                can_begin = following < len(chunks) and not synced[following]
-                begun = thread.submit(self.td_target, chunks[following]) if can_begin else None
-                yield target
+        begun: Future[Tensor] | None = None
+        for index, chunk in enumerate(chunks):
+            target = begun.result() if begun else self.td_target(chunk)
+            following = index + 1
+            can_begin = following < len(chunks) and not synced[following]
+            begun = helper.submit(self.td_target, chunks[following]) if can_begin else None
+            yield target
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """One gradient step.
@@ -197,8 +196,7 @@ class Agent:
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the last gradient over all parameters."""
-        norms = [torch.linalg.vector_norm(leaf.grad) for leaf in self._leaves]
-        return float(torch.linalg.vector_norm(torch.stack(norms)))
+        return float(get_total_norm([leaf.grad for leaf in self._leaves if leaf.grad is not None]))
 
     @property
     def learning_rate(self) -> float:
@@ -206,19 +204,14 @@ class Agent:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def weights_digest(self) -> str:
-        """Eight hexadecimal digits that change when any bit of the online weights does."""
-        return tensors_digest(self._leaves)
+        """CRC-32 over the bytes of the online weights, in order, as eight hexadecimal digits."""
+        crc = 0
+        for leaf in self._leaves:
+            crc = zlib.crc32(leaf.detach().cpu().contiguous().numpy().data, crc)
+        return f"{crc:08x}"
 
 
 @torch.no_grad()
 def _copy_weights(source: QNetwork, target: QNetwork) -> None:
     for there, here in zip(target.leaves, source.leaves, strict=True):
         there.copy_(here)
-
-
-def tensors_digest(tensors: Iterable[Tensor]) -> str:
-    """CRC-32 over the bytes of tensors, in order, as eight hexadecimal digits."""
-    crc = 0
-    for tensor in tensors:
-        crc = zlib.crc32(tensor.detach().cpu().contiguous().numpy().data, crc)
-    return f"{crc:08x}"

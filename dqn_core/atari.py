@@ -100,6 +100,7 @@ class AtariEnvs:
         stream: the `env` or `eval` stream; one integer is drawn to seed each copy. ALE's own
             generators use the seed for no-op counts and sticky actions.
         emulators: what builds them, so that probes can bring their own.
+        threads: that emulate, at most one for each copy; any number gives the same bits.
 
     Raises:
         UnknownGameError: for an unknown game.
@@ -113,6 +114,7 @@ class AtariEnvs:
         num_envs: int,
         stream: Stream,
         emulators: Callable[..., Any] = ale_emulators,
+        threads: int = 1,
     ) -> None:
         self.num_envs = num_envs
         self._section = section
@@ -120,8 +122,7 @@ class AtariEnvs:
         self._ale: AtariVectorEnv = emulators(
             section.game,
             num_envs,
-            # The emulators of one run share a core: runs, not emulators, are spread over cores.
-            num_threads=1,
+            num_threads=min(threads, num_envs),
             stack_num=1,
             frameskip=section.frame_skip,
             maxpool=True,

@@ -7,7 +7,7 @@ layer below. So two threads can share the way: one goes down, the other computes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, wait
 from contextlib import contextmanager
 from typing import Final
 
@@ -24,19 +24,21 @@ PARAMETERS: Final = (False, True, True)
 
 
 @contextmanager
-def aside(*, threaded: bool) -> Iterator[Begin]:
-    """Gives the function that begins some work: in a thread of its own, or at once.
+def aside(helper: Executor | None) -> Iterator[Begin]:
+    """Gives the function that begins some work: in the thread of a helper, or at once.
 
     All that was begun has ended at the end, and what it raised is raised there.
     """
-    if not threaded:
+    if helper is None:
         yield lambda work, *arguments: work(*arguments)
         return
-    with ThreadPoolExecutor(1, "gradients") as thread:
-        begun: list[Future[None]] = []
-        yield lambda work, *arguments: begun.append(thread.submit(work, *arguments))
-        for one in begun:
-            one.result()
+    begun: list[Future[None]] = []
+    try:
+        yield lambda work, *arguments: begun.append(helper.submit(work, *arguments))
+    finally:
+        wait(begun)
+    for one in begun:
+        one.result()
 
 
 @torch.no_grad()  # holds for the thread that it is called in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
@@ -60,6 +61,15 @@ def _why_no_cuda() -> str:
     except (AssertionError, RuntimeError) as error:
         return str(error).partition("\n")[0]
     return ""
+
+
+def thread(name: str) -> ThreadPoolExecutor:
+    """A thread in which torch computes with as many of its own as in this one.
+
+    Left alone, OpenMP gives a new thread every core, whatever torch was told in another one:
+    convolutions would sum in another order.
+    """
+    return ThreadPoolExecutor(1, name, torch.set_num_threads, (torch.get_num_threads(),))
 
 
 def available_cores() -> int:

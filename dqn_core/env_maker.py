@@ -12,13 +12,14 @@ from dqn_core.recipe import GymnasiumEnv, Recipe
 from dqn_core.streams import Stream
 
 
-def make_envs(recipe: Recipe, num_envs: int, stream: Stream) -> Envs:
+def make_envs(recipe: Recipe, num_envs: int, stream: Stream, threads: int = 1) -> Envs:
     """The environments of a recipe.
 
     Args:
         recipe: whose `env` section is followed.
         num_envs: N.
         stream: the `env` or `eval` stream that seeds them.
+        threads: that emulate Atari games; any number gives the same bits.
     """
     section = recipe.env
     if isinstance(section, GymnasiumEnv):
@@ -27,4 +28,4 @@ def make_envs(recipe: Recipe, num_envs: int, stream: Stream) -> Envs:
     # Imported only here: ale-py is an optional extra under another licence.
     from dqn_core.atari import AtariEnvs  # noqa: PLC0415
 
-    return AtariEnvs(section, num_envs, stream)
+    return AtariEnvs(section, num_envs, stream, threads=threads)

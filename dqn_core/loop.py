@@ -18,8 +18,9 @@ segment boundary, and a resumed run equals the unbroken one bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -31,8 +32,9 @@ from dqn_core import td
 from dqn_core.acting import Actor, Episode, FrameStack, Transitions
 from dqn_core.agent import Agent
 from dqn_core.captured import CapturedActing, CapturedLearning, cuda_graph
+from dqn_core.device import available_cores, thread
 from dqn_core.digests import array_digest, tensors_digest
-from dqn_core.env_maker import make_envs
+from dqn_core.env_maker import make_envs as bundled_envs
 from dqn_core.envs import EnvMaker
 from dqn_core.recipe import Recipe
 from dqn_core.replay import Replay
@@ -106,7 +108,8 @@ class Trainer:
         agent: class of the agent, so that a planted fault can take its place.
         replay: class of the replay memory, likewise.
         actor: class of what plays the environments, likewise.
-        make_envs: what builds the environments, so that probes can bring their own.
+        make_envs: what builds the environments, so that probes can bring their own. The bundled
+            one emulates with every core where a GPU learns: on a CPU, cores are for learning.
 
     Raises:
         ReplayMemoryError, UnknownGameError, AtariUnavailableError, ValueError: before any work, for
@@ -117,8 +120,8 @@ class Trainer:
         acting: what gives its Q-values when acting, on a GPU recorded likewise; else None.
         traced: whether records have digests; whoever reads none may switch them off.
         threaded: whether what can run at the same time does (a second core must be free): acting
-            and learning, where the recipe says `overlap`; on a CPU, in large networks, also targets
-            and updates, and gradients of several layers. The bits are those of one after the other.
+            and learning, where the recipe says `overlap`; on a CPU, a large network's targets and
+            updates, and gradients of its layers. The bits are those of one after the other.
     """
 
     traced = True
@@ -132,14 +135,15 @@ class Trainer:
         agent: type[Agent] = Agent,
         replay: type[Replay] = Replay,
         actor: type[Actor] = Actor,
-        make_envs: EnvMaker = make_envs,
+        make_envs: EnvMaker | None = None,
     ) -> None:
         self.recipe = recipe
         self.seed = seed
-        self.make_envs = make_envs
+        threads = 1 if device.type == "cpu" else available_cores()
+        self.make_envs = make_envs or partial(bundled_envs, threads=threads)
         self.make_actor = actor
         self.step = 0
-        envs = make_envs(recipe, 1, Stream(seed, "env"))  # asked for its shapes alone
+        envs = self.make_envs(recipe, 1, Stream(seed, "env"))  # asked for its shapes alone
         obs_shape = FrameStack(envs, recipe.frame_stack).obs.shape[1:]
         self.agent = agent(recipe, obs_shape, envs.num_actions, Stream(seed, "init"), device)
         self.learning: Agent | CapturedLearning = self.agent
@@ -188,11 +192,11 @@ class Trainer:
         actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
         num_blocks = loop.segment_steps // loop.block_steps
         large = sum(leaf.numel() for leaf in self.agent.online_net.leaves) >= LARGE_NETWORK
-        both = self.threaded and large and self.agent.device.type == "cpu"
-        self.agent.ahead = self.agent.online_net.threaded = both
+        shared = self.threaded and large and self.agent.device.type == "cpu"
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
-        with ThreadPoolExecutor(1, "acting") as player:
+        with thread("acting") as player, thread("helper") as helper:
+            self.agent.online_net.helper = helper if shared else None
             for block, chance in enumerate(chances):
                 cut = block == num_blocks - 1
                 if loop.overlap:

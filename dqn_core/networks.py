@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from itertools import pairwise
 from typing import Final, cast
 
@@ -43,10 +44,10 @@ class QNetwork(nn.Module):
     """A network from observations to Q-values, [B, A] float32.
 
     Attributes:
-        threaded: whether two threads may share the way back to the gradients, to the same bits.
+        helper: a thread that shares the work of learning, to the same bits, or None.
     """
 
-    threaded = False
+    helper: Executor | None = None
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -165,8 +166,10 @@ class Cnn(QNetwork):
 
     def forward(self, obs: Tensor) -> Tensor:
         """Q-values, [B, A] float32, of frame stacks [B, stack, height, width] uint8."""
+        if not self._rounded:
+            return self._activations(obs)[-1]
         # No weight is kept rounded: an update in a CUDA graph would go on with the recorded ones.
-        with torch.autocast(obs.device.type, torch.bfloat16, self._rounded, cache_enabled=False):
+        with torch.autocast(obs.device.type, torch.bfloat16, cache_enabled=False):
             return self._activations(obs)[-1].float()
 
     def _activations(self, obs: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
@@ -190,7 +193,7 @@ class Cnn(QNetwork):
 
         @torch.no_grad()
         def pullback(gradient: Tensor) -> None:
-            with aside(threaded=self.threaded) as begin:
+            with aside(self.helper) as begin:
                 for layer, inputs in zip(reversed(layers), reversed(rows), strict=True):
                     begin(set_linear_gradients, layer, inputs, gradient)
                     gradient = threshold_backward(gradient @ layer.weight, inputs, 0)

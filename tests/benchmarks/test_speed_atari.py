@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from dqn_core.acting import FrameStack
-from dqn_core.atari import AtariEnvs
 from dqn_core.device import available_cores
 from dqn_core.loop import Trainer
 from dqn_core.recipe import Recipe
@@ -25,10 +24,10 @@ from dqn_core.streams import Stream
 from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 
 BATCH, PERIOD, SYNC, WARMUP, BUFFER, LEARNING_RATE = 32, 4, 10_000, 512, 20_000, 1e-4
-BLOCK_STEPS = 64
+BLOCK_STEPS = {"cpu": 64, "cuda": 256}
 
 
-def our_recipe(num_envs: int) -> Recipe:
+def our_recipe(num_envs: int, device: str) -> Recipe:
     """Pong, one update of 32 per 4 steps, the network of 2015, float32."""
     values = load_recipe("pong").model_dump()
     total = 640_000
@@ -38,7 +37,7 @@ def our_recipe(num_envs: int) -> Recipe:
     }  # fmt: skip
     values["exploration"] |= {"initial": 0.1, "final": 0.1}
     values["loop"] |= {
-        "num_envs": num_envs, "train_period_steps": PERIOD, "block_steps": BLOCK_STEPS,
+        "num_envs": num_envs, "train_period_steps": PERIOD, "block_steps": BLOCK_STEPS[device],
         "sync_period_updates": SYNC, "total_steps": total, "segment_steps": total,
         "window_steps": total,
     }  # fmt: skip
@@ -50,12 +49,13 @@ class Ours:
     """The bundled core, acting and learning at the same time."""
 
     def __init__(self, num_envs: int, device: str) -> None:
-        self.trainer = Trainer(our_recipe(num_envs), 0, torch.device(device))
+        self._block_steps = BLOCK_STEPS[device]
+        self.trainer = Trainer(our_recipe(num_envs, device), 0, torch.device(device))
         self._blocks = self.trainer.blocks()
         self.train(2 * WARMUP)
 
     def train(self, steps: int) -> None:
-        for _ in range(steps // BLOCK_STEPS):
+        for _ in range(steps // self._block_steps):
             next(self._blocks)
 
     @property
@@ -63,10 +63,11 @@ class Ours:
         return self.trainer.agent.updates
 
 
-def stacked_vector(num_envs: int) -> object:
+def stacked_vector(ours: Trainer) -> object:
     """The same emulators as a vector of the library's."""
     base = pytest.importorskip("stable_baselines3.common.vec_env")
-    envs = AtariEnvs(our_recipe(num_envs).env, num_envs, Stream(0, "env"))
+    num_envs = ours.recipe.loop.num_envs
+    envs = ours.make_envs(ours.recipe, num_envs, Stream(0, "env"))
 
     class Vector(base.VecEnv):
         def __init__(self) -> None:
@@ -112,11 +113,12 @@ def stacked_vector(num_envs: int) -> object:
 class StableBaselines3:
     """The library's DQN with the same network, batch, memory, rate and updates per step."""
 
-    def __init__(self, num_envs: int, device: str) -> None:
+    def __init__(self, ours: Trainer) -> None:
+        num_envs, device = ours.recipe.loop.num_envs, ours.agent.device.type
         stable_baselines3 = pytest.importorskip("stable_baselines3")
         logger = pytest.importorskip("stable_baselines3.common.logger")
         self._model = stable_baselines3.DQN(
-            "CnnPolicy", stacked_vector(num_envs), seed=0, device=device, batch_size=BATCH,
+            "CnnPolicy", stacked_vector(ours), seed=0, device=device, batch_size=BATCH,
             train_freq=max(PERIOD // num_envs, 1), gradient_steps=max(num_envs // PERIOD, 1),
             learning_starts=WARMUP, buffer_size=BUFFER, learning_rate=LEARNING_RATE,
             target_update_interval=SYNC * PERIOD, exploration_initial_eps=0.1,
@@ -138,7 +140,7 @@ class StableBaselines3:
 def update_bound(agent: Ours, updates: int) -> None:
     """Updates back to back: what is left of a block if acting cost nothing."""
     trainer = agent.trainer
-    per_block = BLOCK_STEPS // PERIOD
+    per_block = trainer.recipe.updates_per_block
     stream = Stream(1, "replay")
     for _ in range(updates // per_block):
         batches = trainer.replay.sample(stream, per_block * BATCH)
@@ -147,9 +149,10 @@ def update_bound(agent: Ours, updates: int) -> None:
         torch.cuda.synchronize()
 
 
-def env_only(num_envs: int, steps: int) -> float:
+def env_only(ours: Trainer, steps: int) -> float:
     """Emulated agent steps per second, nothing else done."""
-    envs = AtariEnvs(our_recipe(num_envs).env, num_envs, Stream(0, "env"))
+    num_envs = ours.recipe.loop.num_envs
+    envs = ours.make_envs(ours.recipe, num_envs, Stream(0, "env"))
     envs.reset()
     action = np.zeros(num_envs, np.int64)
     started = time.perf_counter()
@@ -175,7 +178,8 @@ def env_only(num_envs: int, steps: int) -> float:
 def test_atari_training_speed_against_stable_baselines3(benchmark, device, num_envs, capsys):
     full = 1_024 if device == "cpu" else 16_384
     with as_in_runs():
-        ours, theirs = Ours(num_envs, device), StableBaselines3(num_envs, device)
+        ours = Ours(num_envs, device)
+        theirs = StableBaselines3(ours.trainer)
         steps, rounds = (full, 7) if benchmark.enabled else (64, 1)
         told = medians(
             benchmark,
@@ -187,10 +191,10 @@ def test_atari_training_speed_against_stable_baselines3(benchmark, device, num_e
             steps,
             rounds,
         )
-        emulated = env_only(num_envs, 4 * steps)
+        emulated = env_only(ours.trainer, 4 * steps)
     # Equal work: the library learns a block earlier, and the updates alone count for ours too.
     alone = rounds * (steps // PERIOD)
-    assert abs(ours.updates - alone - theirs.updates) <= 2 * BLOCK_STEPS // PERIOD
+    assert abs(ours.updates - alone - theirs.updates) <= 2 * BLOCK_STEPS[device] // PERIOD
     limit = min(emulated, told["updates alone"])
     told |= {"environments alone": emulated, "share of the limit": told["ours"] / limit}
     benchmark.extra_info |= told

@@ -26,6 +26,17 @@ def envs(recipe: str = "pong", num_envs: int = 1, seed: int = 0, **changes: obje
     return AtariEnvs(section(recipe, **changes), num_envs, Stream(seed, "env"))
 
 
+def test_any_number_of_threads_emulates_the_same():
+    from dqn_core.atari import AtariEnvs
+
+    rally = section("pong-simplified", episode_limit_steps=40)
+    one, many = (AtariEnvs(rally, 5, Stream(0, "env"), threads=n) for n in (1, 4))
+    assert np.array_equal(one.reset(), many.reset())
+    for ticks in zip(play(one, RIGHT, 200), play(many, RIGHT, 200), strict=True):
+        for column, other in zip(*ticks, strict=True):
+            assert np.array_equal(column, other)
+
+
 def forced_or(environment, action: int) -> np.ndarray:
     forced = environment.forced_action()
     return np.full(environment.num_envs, action) if forced is None else forced

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from dqn_core.device import thread
 from dqn_core.networks import Cnn, Mlp, initialise, make_network
 from dqn_core.optimizers import CentredRmsProp, decay_updates, make_optimizer, make_scheduler
 from dqn_core.recipe import Exploration, Network, Recipe
@@ -92,7 +96,8 @@ def test_the_written_out_gradient_of_the_cnn_is_that_of_autograd_bit_for_bit(
 ):
     network = initialised(Cnn((2, 20, 24), convolutions, [32, 16], 3))
     network.to(memory_format=torch.channels_last)
-    network.threaded = threaded
+    if threaded:
+        network.helper = thread("helper")
     obs = torch.from_numpy(Stream(1, "init").integers(256, 8, 2, 20, 24).astype(np.uint8))
     slope = torch.from_numpy(Stream(2, "init").uniform(8, 3).astype(np.float32)) - 0.5
     q, pullback = network.vjp(obs)
@@ -112,7 +117,7 @@ def test_the_written_out_gradient_of_the_cnn_is_that_of_autograd_bit_for_bit(
 
 def test_what_a_thread_of_gradients_raises_reaches_the_update(monkeypatch):
     network = initialised(Cnn((1, 8, 8), [(2, 4, 4)], [8], 2))
-    network.threaded = True
+    network.helper = thread("helper")
     _, pullback = network.vjp(torch.ones(2, 1, 8, 8).byte())
 
     def refuse(*_):
@@ -121,6 +126,40 @@ def test_what_a_thread_of_gradients_raises_reaches_the_update(monkeypatch):
     monkeypatch.setattr("dqn_core.networks.set_linear_gradients", refuse)
     with pytest.raises(MemoryError, match="no more"):
         pullback(torch.ones(2, 2))
+
+
+IN_A_THREAD = """
+import torch
+from dqn_core.backward import set_convolution_gradients
+from dqn_core.device import prepare_device, thread
+from dqn_core.networks import Cnn, initialise
+from dqn_core.streams import Stream
+
+prepare_device("cpu")
+network = Cnn((4, 84, 84), [(32, 8, 4)], [8], 2).to(memory_format=torch.channels_last)
+initialise(network, "fan_in", Stream(0, "init"))
+layer = network.convolutions[0]
+frames, slopes = (
+    torch.from_numpy(Stream(number, "init").uniform(32, *shape) - 0.5)
+    .float().contiguous(memory_format=torch.channels_last)
+    for number, shape in enumerate([(4, 84, 84), (32, 20, 20)])
+)
+
+def gradient():
+    set_convolution_gradients(layer, frames, slopes)
+    return layer.weight.grad.clone()
+
+assert torch.equal(gradient(), thread("another").submit(gradient).result())
+"""
+
+
+def test_a_thread_computes_what_this_one_does_whatever_openmp_was_told():
+    # Told so before torch is imported; else it would take every core, here perhaps a single one.
+    told = os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    ran = subprocess.run(
+        [sys.executable, "-c", IN_A_THREAD], env=told, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_the_vector_of_an_mlp_is_its_weights_and_a_copy_has_its_own():
