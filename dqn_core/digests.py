@@ -60,18 +60,27 @@ def tensors_digest(tensors: Iterable[Tensor]) -> int:
     Args:
         tensors: of any dtype but complex ones, shape and layout; all on one device.
     """
-    total: Tensor | int = 0
-    first = 0
-    for tensor in tensors:
-        lanes = _lanes(tensor)
-        wide = lanes.to(torch.int64)  # first: a product of mixed types is several times slower
-        factors = _multipliers_for(lanes, first)
-        if lanes.is_cpu:  # in one pass; both wrap around in the same way
-            total = total + int(np.dot(wide.numpy(), factors.numpy()))
-        else:
-            total = total + wide.mul_(factors).sum()
-        first += len(lanes)
-    return int(total) % 2**64
+    lanes = [_lanes(tensor) for tensor in tensors]
+    if not lanes:
+        return 0
+    return (_total_on_host if lanes[0].is_cpu else _total_on_device)(lanes) % 2**64
+
+
+def _total_on_host(lanes: list[Tensor]) -> int:
+    """Of lanes laid end to end, a tensor at a time: what is widened stays in the caches."""
+    total, first = 0, 0
+    for part in lanes:
+        factors = _multipliers_for(part.device, first, first + len(part))
+        # Widened first: a product of mixed types is several times slower. It wraps around as well.
+        total += int(np.dot(part.to(torch.int64).numpy(), factors.numpy()))
+        first += len(part)
+    return total
+
+
+def _total_on_device(lanes: list[Tensor]) -> int:
+    """The same, in few kernels: on a GPU they cost more than what they add up."""
+    wide = torch.cat([part.to(torch.int64) for part in lanes])
+    return int(wide.mul_(_multipliers_for(wide.device, 0, len(wide))).sum())
 
 
 def multipliers(count: int) -> Words:
@@ -94,12 +103,11 @@ def _lanes(tensor: Tensor) -> Tensor:
     return flat.view(torch.int32)
 
 
-def _multipliers_for(lanes: Tensor, first: int) -> Tensor:
-    """Those of lanes that come after `first` others, [lanes] int64, made once per device."""
-    last = first + len(lanes)
-    known = _multipliers.get(lanes.device)
+def _multipliers_for(device: torch.device, first: int, last: int) -> Tensor:
+    """Those from `first` to before `last`, int64, made once per device."""
+    known = _multipliers.get(device)
     if known is None or len(known) < last:
         count = max(_FEWEST, 1 << (last - 1).bit_length())
-        known = torch.from_numpy(multipliers(count).view(np.int64)).to(lanes.device)
-        _multipliers[lanes.device] = known
+        known = torch.from_numpy(multipliers(count).view(np.int64)).to(device)
+        _multipliers[device] = known
     return known[first:last]

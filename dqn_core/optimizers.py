@@ -77,7 +77,8 @@ class LeanAdam(Adam):
             super().step()  # makes the state
             return
         states = [self.state[parameter] for parameter in parameters]
-        steps = [state["step"].add_(1) for state in states]
+        steps = [state["step"] for state in states]
+        torch._foreach_add_(steps, 1)
         torch._fused_adam_(
             parameters,
             [parameter.grad for parameter in parameters],  # type: ignore[misc]  # none is None

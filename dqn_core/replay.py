@@ -101,7 +101,8 @@ class Replay:
         needed = replay_bytes(capacity_rows, row_shape, np.dtype(dtype))
         require_memory(needed, capacity_rows, device)
         total = num_envs * self.rows
-        self._obs = torch.from_numpy(np.empty((total, *row_shape), dtype)).to(device)
+        row = torch.from_numpy(np.empty(row_shape, dtype))
+        self._obs = row.new_empty((total, *row_shape), device=device)
         self._action = np.zeros(total, np.uint8)
         self._reward = np.zeros(total, np.float32)
         self._terminated = np.zeros(total, np.bool_)

@@ -145,8 +145,8 @@ def loss_weight(action: Tensor, num_actions: int, batch_size: int) -> Tensor:
     Returns:
         [R, A] float32: 1 / B at the actions taken, zero elsewhere.
     """
-    weight = torch.zeros(len(action), num_actions, device=action.device)
-    return weight.scatter_(1, action.unsqueeze(1), 1.0 / batch_size)
+    taken = action.unsqueeze(1) == torch.arange(num_actions, device=action.device)
+    return torch.where(taken, 1.0 / batch_size, 0.0)
 
 
 def loss_gradient(q: Tensor, target: Tensor, weight: Tensor, name: LossName) -> Tensor:

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dqn_core.device import prepare_device
-from dqn_core.digests import BLOCK_EVENTS, multipliers, tensors_digest
+from dqn_core.digests import (
+    BLOCK_EVENTS,
+    _lanes,
+    _total_on_device,
+    multipliers,
+    tensors_digest,
+)
 from dqn_core.trace import ROW_BYTES, TRACE_FILE, TraceError, read_trace
 from dqn_core.train import CurveError, TrainingRun
 from regression.events import chains
@@ -43,6 +49,12 @@ def strided(draw):
 def test_digest_is_that_of_the_twin_for_any_type_shape_and_layout(values):
     assert tensors_digest([torch.tensor(np.ascontiguousarray(values))]) == twin(values)
     assert tensors_digest([torch.from_numpy(values)]) == twin(values)
+
+
+@given(st.lists(strided(), min_size=1, max_size=4))
+def test_adding_up_on_a_device_gives_what_adding_up_on_the_host_does(arrays):
+    tensors = [torch.tensor(np.ascontiguousarray(values)) for values in arrays]
+    assert _total_on_device([_lanes(one) for one in tensors]) % 2**64 == tensors_digest(tensors)
 
 
 @pytest.mark.gpu
