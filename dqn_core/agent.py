@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_value_, get_total_norm
+from torch.nn.utils import clip_grad_value_
 
 from dqn_core import td
 from dqn_core.networks import QNetwork, initialise, make_network
@@ -21,11 +21,14 @@ from dqn_core.recipe import Recipe
 from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 
-# Most rows for which targets are computed at once. Few frames fill the caches of a CPU, where the
-# targets of one update keep a second thread as busy as the update does the first. Part of the
-# definition of a run: sums may round differently in other shapes.
+# Most rows for which targets are computed at once: enough to keep the processor busy, few enough
+# for its caches, which frames fill sooner. Part of the definition of a run: sums may round
+# differently in other shapes.
 TARGET_ROWS: Final = 1_024
-TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 32
+TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 128
+# Weights from which learning on a CPU is worth a second thread; smaller networks learn in less time
+# than threads take to meet.
+LARGE_NETWORK: Final = 500_000
 
 
 class Agent:
@@ -61,13 +64,15 @@ class Agent:
         self.device = device
         self.num_actions = num_actions
         self.updates = 0
-        frames_on_a_cpu = device.type == "cpu" and len(obs_shape) > 1
-        self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if frames_on_a_cpu else TARGET_ROWS
         self.online_net = make_network(recipe.network, obs_shape, num_actions, device)
         initialise(self.online_net, recipe.network.init, stream)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
         # Listed once: walking the modules takes longer than a norm over what they hold.
         self._leaves = self.online_net.leaves
+        on_a_cpu = device.type == "cpu"
+        self.large = on_a_cpu and sum(leaf.numel() for leaf in self._leaves) >= LARGE_NETWORK
+        frames = on_a_cpu and len(obs_shape) > 1
+        self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if frames else TARGET_ROWS
         self._acting_net: QNetwork | None = None
         self.optimizer = make_optimizer(recipe, self._leaves)
         self.scheduler = make_scheduler(recipe, self.optimizer)
@@ -143,7 +148,9 @@ class Agent:
     def _targets(self, batches: Batch, updates: int) -> Iterator[Tensor]:
         """Targets of the next updates, as many at once as may be, when they are asked for."""
         size, period = len(batches.action) // updates, self.recipe.loop.sync_period_updates
-        at_once = 1 if self.recipe.td.double else max(1, self._target_rows // size)
+        # A second thread takes as long for the targets of one update as the first for the update.
+        one_by_one = self.recipe.td.double or self.large
+        at_once = 1 if one_by_one else max(1, self._target_rows // size)
         before, first = self.updates, 0
         chunks: list[Batch] = []
         synced: list[bool] = []  # right before
@@ -196,7 +203,9 @@ class Agent:
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the last gradient over all parameters."""
-        return float(get_total_norm([leaf.grad for leaf in self._leaves if leaf.grad is not None]))
+        gradients = [leaf.grad for leaf in self._leaves if leaf.grad is not None]
+        norms = torch._foreach_norm(gradients)  # noqa: SLF001  # all in one kernel of a GPU
+        return float(torch.linalg.vector_norm(torch.stack(norms)))
 
     @property
     def learning_rate(self) -> float:

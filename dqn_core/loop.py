@@ -22,7 +22,7 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +42,6 @@ from dqn_core.schedules import epsilon
 from dqn_core.streams import Stream
 
 Array = npt.NDArray[Any]
-
-LARGE_NETWORK: Final = 500_000  # weights; smaller ones learn in less time than threads take to meet
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +189,10 @@ class Trainer:
         envs = self.make_envs(self.recipe, loop.num_envs, seeding)
         actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
         num_blocks = loop.segment_steps // loop.block_steps
-        large = sum(leaf.numel() for leaf in self.agent.online_net.leaves) >= LARGE_NETWORK
-        shared = self.threaded and large and self.agent.device.type == "cpu"
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
         with thread("acting") as player, thread("helper") as helper:
-            self.agent.online_net.helper = helper if shared else None
+            self.agent.online_net.helper = helper if self.threaded and self.agent.large else None
             for block, chance in enumerate(chances):
                 cut = block == num_blocks - 1
                 if loop.overlap:

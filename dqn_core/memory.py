@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import torch
 
@@ -25,9 +26,9 @@ def gpu_is_full(error: torch.OutOfMemoryError) -> str:
     )
 
 
-def replay_bytes(capacity_rows: int, row_shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+def replay_bytes(capacity_rows: int, row_shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
     """Bytes that a replay memory takes, computed from shapes alone."""
-    return capacity_rows * (int(np.prod(row_shape)) * dtype.itemsize + ROW_OVERHEAD_BYTES)
+    return capacity_rows * (int(np.prod(row_shape)) * np.dtype(dtype).itemsize + ROW_OVERHEAD_BYTES)
 
 
 def require_memory(needed: int, capacity_rows: int, device: torch.device) -> None:

@@ -41,13 +41,9 @@ CONVOLUTIONS: Final = {
 
 
 class QNetwork(nn.Module):
-    """A network from observations to Q-values, [B, A] float32.
+    """A network from observations to Q-values, [B, A] float32."""
 
-    Attributes:
-        helper: a thread that shares the work of learning, to the same bits, or None.
-    """
-
-    helper: Executor | None = None
+    helper: Executor | None = None  # a thread that shares the work of learning, to the same bits
 
     @property
     def leaves(self) -> list[Tensor]:

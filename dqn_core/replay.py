@@ -98,11 +98,10 @@ class Replay:
                 f"replay: expected at least {frame_stack + 2} rows for each environment, got "
                 f"{self.rows} (capacity_rows {capacity_rows} over {num_envs} environments)"
             )
-        needed = replay_bytes(capacity_rows, row_shape, np.dtype(dtype))
-        require_memory(needed, capacity_rows, device)
+        require_memory(replay_bytes(capacity_rows, row_shape, dtype), capacity_rows, device)
         total = num_envs * self.rows
-        row = torch.from_numpy(np.empty(row_shape, dtype))
-        self._obs = row.new_empty((total, *row_shape), device=device)
+        rows = torch.from_numpy(np.empty((0, *row_shape), dtype))
+        self._obs = rows.new_empty((total, *row_shape), device=device)
         self._action = np.zeros(total, np.uint8)
         self._reward = np.zeros(total, np.float32)
         self._terminated = np.zeros(total, np.bool_)

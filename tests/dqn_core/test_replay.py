@@ -218,7 +218,7 @@ def test_a_memory_that_does_not_fit_is_refused_before_allocation():
 
 
 def test_one_million_atari_frames_take_seven_gigabytes():
-    assert replay_bytes(1_000_000, (84, 84), np.dtype(np.uint8)) / 1e6 <= 7_200
+    assert replay_bytes(1_000_000, (84, 84), np.uint8) / 1e6 <= 7_200
 
 
 def test_process_memory_per_atari_transition():
