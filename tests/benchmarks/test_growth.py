@@ -23,9 +23,9 @@ from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 SIDE, STACK, BATCH = 84, 4, 32
 
 
-def emulated(num_envs: int, steps: int) -> Callable[[], int]:
+def emulated(num_envs: int, steps: int, threads: int) -> Callable[[], int]:
     """What emulates so many agent steps of Pong, and tells how many they were."""
-    envs = AtariEnvs(load_recipe("pong").env, num_envs, Stream(0, "env"))
+    envs = AtariEnvs(load_recipe("pong").env, num_envs, Stream(0, "env"), threads=threads)
     envs.reset()
     action = np.zeros(num_envs, np.int64)
 
@@ -56,14 +56,15 @@ def cartpole(num_envs: int) -> Recipe:
 
 
 @pytest.mark.atari
-@pytest.mark.benchmark(group="emulated steps per second, by environments (Pong, one thread)")
-def test_emulation_by_environments(benchmark, capsys):
-    steps = 2_048 if benchmark.enabled else 32
-    sides = {f"{n} environments": emulated(n, steps) for n in (1, 2, 4, 8, 16, 32)}
+@pytest.mark.benchmark(group="emulated steps per second, by environments (Pong)")
+@pytest.mark.parametrize("threads", [1, available_cores()], ids=["one thread", "every core"])
+def test_emulation_by_environments(benchmark, threads, capsys):
+    steps = 2_048 if benchmark.enabled else 64
+    sides = {f"{n} environments": emulated(n, steps, threads) for n in (1, 2, 4, 8, 16, 32, 64)}
     assert {emulate() for emulate in sides.values()} == {steps}  # equal work, and warmed up
     told = medians(benchmark, sides, steps, rounds=5, ratios=False)
     with capsys.disabled():
-        print(f"\nemulated steps a second: {shown(told)}")
+        print(f"\nemulated steps a second, {threads} threads: {shown(told)}")
 
 
 @pytest.mark.benchmark(group="training steps per second, by environments (CartPole)")
