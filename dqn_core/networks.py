@@ -111,11 +111,7 @@ class Mlp(QNetwork):
         return _activations(obs, self._values_of)[-1]
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
-        """As `QNetwork.vjp`, with the chain rule written out.
-
-        For networks this small the bookkeeping of autograd costs more than the arithmetic: this
-        halves the time of an update.
-        """
+        """As `QNetwork.vjp`, written out: for so little arithmetic autograd takes twice as long."""
         *inputs, q = _activations(obs, self._values_of)
 
         def pullback(gradient: Tensor) -> None:
@@ -141,8 +137,10 @@ class Cnn(QNetwork):
         hidden: Sequence[int],
         num_actions: int,
         precision: Precision = "float32",
+        layout: torch.memory_format = torch.channels_last,
     ) -> None:
         super().__init__()
+        self._layout = layout
         self._rounded = precision == "bf16"
         channels, height, width = frames
         self.convolutions = nn.ModuleList()
@@ -170,13 +168,20 @@ class Cnn(QNetwork):
 
     def _activations(self, obs: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """Inputs of convolutions and what the last one gives; of linear layers; Q-values."""
-        maps = [_scaled(obs)]
+        maps = [self._scaled(obs)]
         for convolution in self.convolutions:
             maps.append(torch.relu_(convolution(maps[-1])))
         rows = [maps[-1].flatten(1)]
         for layer in self.layers[:-1]:
             rows.append(torch.relu_(layer(rows[-1])))
         return maps, rows, self.layers[-1](rows[-1])
+
+    def _scaled(self, obs: Tensor) -> Tensor:
+        """Pixels within [0, 1], laid out as the weights of convolutions are."""
+        if obs.dtype != torch.uint8:
+            raise TypeError(f"frames: expected uint8, got {obs.dtype}; pixels are scaled in here")
+        # A convolution would lay them out too, and its backward pass again.
+        return obs.to(torch.float32).mul_(1.0 / 255.0).contiguous(memory_format=self._layout)
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
         """As `QNetwork.vjp`, with the chain rule written out, so that two threads can share it."""
@@ -194,7 +199,7 @@ class Cnn(QNetwork):
                     begin(set_linear_gradients, layer, inputs, gradient)
                     gradient = threshold_backward(gradient @ layer.weight, inputs, 0)
                 gradient = gradient.view(maps[-1].shape)
-                gradient = gradient.contiguous(memory_format=torch.channels_last)
+                gradient = gradient.contiguous(memory_format=self._layout)
                 (first, pixels), *others = zip(convolutions, maps[:-1], strict=True)
                 for convolution, inputs in reversed(others):
                     begin(set_convolution_gradients, convolution, inputs, gradient)
@@ -203,15 +208,6 @@ class Cnn(QNetwork):
                 set_convolution_gradients(first, pixels, gradient)
 
         return q, pullback
-
-
-def _scaled(obs: Tensor) -> Tensor:
-    """Pixels within [0, 1], laid out as the weights of convolutions are."""
-    if obs.dtype != torch.uint8:
-        raise TypeError(f"frames: expected uint8, got {obs.dtype}; pixels are scaled once, in here")
-    # A convolution would lay them out too, and its backward pass again.
-    x = obs.to(torch.float32).mul_(1.0 / 255.0)
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _linear_layers(widths: Sequence[int]) -> list[nn.Linear]:
@@ -266,11 +262,13 @@ def make_network(
         (num_inputs,) = obs_shape
         return Mlp([num_inputs, *network.hidden, num_actions], device)
     stack, height, width = obs_shape
-    convolutions = CONVOLUTIONS[network.kind]
-    frames = (stack, height, width)
-    cnn = Cnn(frames, convolutions, network.hidden, num_actions, network.precision)
-    # oneDNN's backward pass is up to twice as fast with channels last; activations follow weights.
-    cnn.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    # oneDNN's backward pass is up to twice as fast with channels last, and a GPU's kernels for bf16
+    # are made for them; activations follow weights.
+    last = device.type == "cpu" or network.precision == "bf16"
+    layout = torch.channels_last if last else torch.contiguous_format
+    frames, shape = (stack, height, width), CONVOLUTIONS[network.kind]
+    cnn = Cnn(frames, shape, network.hidden, num_actions, network.precision, layout)
+    cnn.to(device=device, memory_format=layout)  # type: ignore[call-overload]  # torch's stub lacks it
     return cnn
 
 

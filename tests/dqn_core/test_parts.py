@@ -90,12 +90,13 @@ def test_the_written_out_gradient_of_the_mlp_is_that_of_autograd_bit_for_bit():
 
 
 @pytest.mark.parametrize("threaded", [False, True])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 @pytest.mark.parametrize("convolutions", [[(8, 4, 2)], [(8, 4, 2), (16, 3, 1), (8, 3, 1)]])
 def test_the_written_out_gradient_of_the_cnn_is_that_of_autograd_bit_for_bit(
-    convolutions, threaded
+    convolutions, layout, threaded
 ):
-    network = initialised(Cnn((2, 20, 24), convolutions, [32, 16], 3))
-    network.to(memory_format=torch.channels_last)
+    network = initialised(Cnn((2, 20, 24), convolutions, [32, 16], 3, layout=layout))
+    network.to(memory_format=layout)
     if threaded:
         network.helper = thread("helper")
     obs = torch.from_numpy(Stream(1, "init").integers(256, 8, 2, 20, 24).astype(np.uint8))
