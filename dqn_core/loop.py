@@ -9,6 +9,7 @@ A run is a function of (recipe, seed). It is cut into segments, segments into bl
 With one environment and `block_steps = train_period_steps` this is textbook DQN. With `overlap`,
 learning comes before appending, so that it uses the replay memory, and acting uses the weights, as
 they stood at the start of the block: the two then touch disjoint data, and run at the same time.
+Acting goes on with the next block while this one is appended and its record looked at.
 
 At the start of each segment the environments are built anew and every stream is derived again, in
 every run. Weights, optimizer, replay memory and counters are therefore all there is to save at a
@@ -18,7 +19,7 @@ segment boundary, and a resumed run equals the unbroken one bit for bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -37,56 +38,12 @@ from dqn_core.digests import array_digest, tensors_digest
 from dqn_core.env_maker import make_envs as bundled_envs
 from dqn_core.envs import EnvMaker
 from dqn_core.recipe import Recipe
+from dqn_core.records import BlockRecord
 from dqn_core.replay import Replay
 from dqn_core.schedules import epsilon
 from dqn_core.streams import Stream
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRecord:
-    """What happened in one block: T ticks of N environments, then U updates.
-
-    Attributes:
-        step: agent steps taken by the end of the block.
-        updates: updates made by then.
-        action: [T, N] int64.
-        reward: [T, N] float64, raw.
-        terminated: [T, N] bool.
-        truncated: [T, N] bool; the end of a segment truncates too.
-        episode_return: [E] float64, undiscounted sums of the raw rewards of the episodes that ended
-            (whole games, where a life is an episode for the learner). Episodes cut by the end of a
-            segment are not among them.
-        episode_length: [E] int64, agent steps.
-        epsilon: of the block's last step.
-        learning_rate: of the next update.
-        replay_slots: [U, B] int64, which transitions were sampled.
-        loss: [U] float32, mean over the batch.
-        q_mean: [U] float32, mean Q-value of the sampled actions.
-        gradient_norm: of the last update; nan if there was none.
-        weights_digest: of the online network, where a window of the learning curve ends; else "".
-        digests: of each of `BLOCK_EVENTS`, [events] uint64: of the numbers that each stream of the
-            segment has given so far, of what this block did, and of what it left behind. Empty
-            where the trainer is not `traced`.
-    """
-
-    step: int
-    updates: int
-    action: npt.NDArray[np.int64]
-    reward: npt.NDArray[np.float64]
-    terminated: npt.NDArray[np.bool_]
-    truncated: npt.NDArray[np.bool_]
-    episode_return: npt.NDArray[np.float64]
-    episode_length: npt.NDArray[np.int64]
-    epsilon: float
-    learning_rate: float
-    replay_slots: npt.NDArray[np.int64]
-    loss: npt.NDArray[np.float32]
-    q_mean: npt.NDArray[np.float32]
-    gradient_norm: float
-    weights_digest: str
-    digests: npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,30 +145,35 @@ class Trainer:
         seeding, exploring, sampling = streams
         envs = self.make_envs(self.recipe, loop.num_envs, seeding)
         actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
-        num_blocks = loop.segment_steps // loop.block_steps
+        last = loop.segment_steps // loop.block_steps - 1
         steps = np.arange(self.step, self.step + loop.segment_steps)
-        chances = self.epsilon(steps).reshape(num_blocks, -1, loop.num_envs)
+        chances = self.epsilon(steps).reshape(last + 1, -1, loop.num_envs)
         with thread("acting") as player, thread("helper") as helper:
             self.agent.online_net.helper = helper if self.threaded and self.agent.large else None
+
+            def begin(block: int) -> Future[list[Transitions]]:
+                policy = self._policy(self.agent.frozen())
+                return player.submit(actor.play, policy, chances[block], cut=block == last)
+
+            begun: Future[list[Transitions]] | None = None
             for block, chance in enumerate(chances):
-                cut = block == num_blocks - 1
                 if loop.overlap:
-                    policy = self._policy(self.agent.frozen())
-                    playing = player.submit(actor.play, policy, chance, cut=cut)
+                    playing = begun or begin(block)
                     if not self.threaded:
                         wait([playing])
                     learned = self._learn(sampling, steps_in_replay=self.step)
                     ticks = playing.result()
-                    self._append(ticks)
                 else:
-                    ticks = actor.play(self._policy(self.agent), chance, cut=cut)
+                    ticks = actor.play(self._policy(self.agent), chance, cut=block == last)
                     self._append(ticks)
                     learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
                 self.step += loop.block_steps
-                drawn = [stream.digest for stream in streams]
-                yield self._record(
-                    ticks, actor.take_finished(), float(chance[-1, -1]), learned, drawn
-                )
+                episodes, drawn = actor.take_finished(), [stream.digest for stream in streams]
+                if loop.overlap:
+                    # Nothing is left to do for this block that acting in the next one waits for.
+                    begun = begin(block + 1) if self.threaded and block < last else None
+                    self._append(ticks)
+                yield self._record(ticks, episodes, float(chance[-1, -1]), learned, drawn)
         envs.close()
 
     def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

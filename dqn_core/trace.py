@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dqn_core.digests import BLOCK_EVENTS
-from dqn_core.loop import BlockRecord, Trainer
+from dqn_core.loop import Trainer
+from dqn_core.records import BlockRecord
 
 TRACE_FILE: Final = "trace.bin"
 FORMAT: Final = 1

@@ -22,7 +22,8 @@ import numpy as np
 
 from dqn_core.checkpoint import load_checkpoint, save_checkpoint, save_model
 from dqn_core.evaluation import evaluate
-from dqn_core.loop import BlockRecord, Trainer
+from dqn_core.loop import Trainer
+from dqn_core.records import BlockRecord
 from dqn_core.trace import TRACE_FILE, TraceError, TraceWriter
 
 

@@ -19,8 +19,9 @@ from dqn_core.checkpoint import load_checkpoint, save_checkpoint
 from dqn_core.envs import Envs
 from dqn_core.evaluation import evaluate
 from dqn_core.gymnasium_envs import GymnasiumEnvs
-from dqn_core.loop import BlockRecord, Trainer
+from dqn_core.loop import Trainer
 from dqn_core.recipe import Recipe
+from dqn_core.records import BlockRecord
 from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream
 from probes.subject import Array, Env, EnvMaker, Records, Settings, Transitions
