@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -148,8 +149,7 @@ class Trainer:
         last = loop.segment_steps // loop.block_steps - 1
         steps = np.arange(self.step, self.step + loop.segment_steps)
         chances = self.epsilon(steps).reshape(last + 1, -1, loop.num_envs)
-        with thread("acting") as player, thread("helper") as helper:
-            self.agent.online_net.helper = helper if self.threaded and self.agent.large else None
+        with thread("acting") as player, self._helped():
 
             def begin(block: int) -> Future[list[Transitions]]:
                 policy = self._policy(self.agent.frozen())
@@ -175,6 +175,16 @@ class Trainer:
                     self._append(ticks)
                 yield self._record(ticks, episodes, float(chance[-1, -1]), learned, drawn)
         envs.close()
+
+    @contextmanager
+    def _helped(self) -> Iterator[None]:
+        """Lends a large network a second thread to learn with."""
+        with thread("helper") as helper:
+            self.agent.online_net.helper = helper if self.threaded and self.agent.large else None
+            try:
+                yield
+            finally:
+                self.agent.online_net.helper = None
 
     def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Probability of a random action after so many agent steps, [N]."""

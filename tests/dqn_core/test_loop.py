@@ -215,6 +215,22 @@ def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(thre
     assert made.agent.updates > 20
 
 
+@pytest.mark.atari
+def test_a_network_learns_without_its_helper_once_a_segment_has_ended_or_was_left(monkeypatch):
+    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK", 1)
+    made = trainer(small_pong())
+    for blocks in (made.segment(), made.segment()):
+        while not next(blocks).updates:
+            assert made.agent.online_net.helper is not None
+        if made.step > 200:
+            blocks.close()  # left
+        else:
+            list(blocks)  # ended
+        batches = made.replay.sample(Stream(0, "replay"), 16)
+        error, _ = made.agent.learn(batches, 1)
+        assert error.shape == (1, 16)
+
+
 def test_what_goes_wrong_while_acting_is_raised_where_the_run_is_advanced():
     class Broken(Actor):
         def play(self, *_, **__):
