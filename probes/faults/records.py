@@ -46,9 +46,8 @@ class Retelling(Actor):
             rewards.append(reward)
         told = []
         for episode in self._finished[before:]:
-            limited = bool(tick.truncated[episode.env])
-            told += self.retell(episode, self._rewards[episode.env], cut=limited)
-            self._rewards[episode.env] = []
+            rewards, self._rewards[episode.env] = self._rewards[episode.env], []
+            told += self.retell(episode, rewards, cut=bool(tick.truncated[episode.env]))
         self._finished[before:] = told
         return tick
 
