@@ -37,6 +37,20 @@ def test_any_number_of_threads_emulates_the_same():
             assert np.array_equal(column, other)
 
 
+@pytest.mark.parametrize(("asked", "given"), [(1, 1), (4, 4), (16, 5)])
+def test_emulators_get_as_many_threads_as_are_asked_for_but_none_in_vain(asked, given):
+    from dqn_core.atari import AtariEnvs, ale_emulators
+
+    told = []
+
+    def emulators(*args, **options):
+        told.append(options["num_threads"])
+        return ale_emulators(*args, **options)
+
+    AtariEnvs(section("pong"), 5, Stream(0, "env"), emulators, asked)
+    assert told == [given]
+
+
 def forced_or(environment, action: int) -> np.ndarray:
     forced = environment.forced_action()
     return np.full(environment.num_envs, action) if forced is None else forced

@@ -231,6 +231,14 @@ def test_a_network_learns_without_its_helper_once_a_segment_has_ended_or_was_lef
         assert error.shape == (1, 16)
 
 
+@pytest.mark.atari
+@pytest.mark.parametrize(("device", "threads"), [("cpu", 1), ("meta", 7)])
+def test_every_core_emulates_unless_a_cpu_learns(device, threads, monkeypatch):
+    monkeypatch.setattr("dqn_core.loop.available_cores", lambda: 7)
+    made = Trainer(small_pong(), 0, torch.device(device))
+    assert made.make_envs.keywords == {"threads": threads}
+
+
 def test_what_goes_wrong_while_acting_is_raised_where_the_run_is_advanced():
     class Broken(Actor):
         def play(self, *_, **__):
