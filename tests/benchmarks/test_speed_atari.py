@@ -7,15 +7,17 @@ ready-made, in one vector: its own wrappers are slower.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from dqn_core.acting import FrameStack
+from dqn_core.acting import Actor, FrameStack, Transitions
 from dqn_core.device import available_cores
 from dqn_core.loop import Trainer
 from dqn_core.recipe import Recipe
@@ -50,13 +52,26 @@ class Ours:
 
     def __init__(self, num_envs: int, device: str) -> None:
         self._block_steps = BLOCK_STEPS[device]
-        self.trainer = Trainer(our_recipe(num_envs, device), 0, torch.device(device))
+        played = self._played = threading.Semaphore(0)
+
+        class Telling(Actor):
+            def play(self, *args: Any, **options: Any) -> list[Transitions]:
+                ticks = super().play(*args, **options)
+                played.release()
+                return ticks
+
+        recipe = our_recipe(num_envs, device)
+        self.trainer = Trainer(recipe, 0, torch.device(device), actor=Telling)
         self._blocks = self.trainer.blocks()
         self.train(2 * WARMUP)
 
     def train(self, steps: int) -> None:
         for _ in range(steps // self._block_steps):
             next(self._blocks)
+            self._played.acquire()
+        # The block that was begun ahead ends here, not in the time of another side.
+        self._played.acquire()
+        self._played.release()
 
     @property
     def updates(self) -> int:
