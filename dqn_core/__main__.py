@@ -10,14 +10,14 @@ import torch
 import tyro
 from rich.console import Console
 
-from dqn_core.atari import AtariUnavailableError
-from dqn_core.captured import CaptureError
 from dqn_core.checkpoint import CheckpointError, load_model
+from dqn_core.cuda_graphs import CaptureError
 from dqn_core.device import DeviceError, prepare_device
+from dqn_core.envs.atari import AtariUnavailableError
 from dqn_core.loop import Trainer
-from dqn_core.memory import ReplayMemoryError, gpu_is_full
+from dqn_core.memory_budget import ReplayMemoryError, gpu_is_full
 from dqn_core.progress import Progress
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from dqn_core.train import RunFolderError, TrainingRun
 from dqn_core.video import Player, VideoError, require_video, write_video
 

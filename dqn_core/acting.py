@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dqn_core.agent import Agent
-from dqn_core.envs import Envs
+from dqn_core.envs.envs import Envs
 from dqn_core.streams import Stream
 
 Array = npt.NDArray[Any]

@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad_value_
 from dqn_core import td
 from dqn_core.networks import QNetwork, initialise, make_network
 from dqn_core.optimizers import decay_updates, make_optimizer, make_scheduler
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from dqn_core.agent import Agent
 from dqn_core.loop import Trainer
 from dqn_core.optimizers import load_optimizer_tensors, optimizer_tensors
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 
 FORMAT: Final = 1
 STATE, WEIGHTS, OPTIMIZER, REPLAY, MANIFEST = (

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from dqn_core.recipe import Precision
+from dqn_core.recipes.schema import Precision
 
 
 class DeviceError(ValueError):

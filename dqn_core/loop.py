@@ -33,12 +33,12 @@ import torch
 from dqn_core import td
 from dqn_core.acting import Actor, Episode, FrameStack, Transitions
 from dqn_core.agent import Agent
-from dqn_core.captured import CapturedActing, CapturedLearning, cuda_graph
+from dqn_core.cuda_graphs import CapturedActing, CapturedLearning, cuda_graph
 from dqn_core.device import available_cores, thread
 from dqn_core.digests import array_digest, tensors_digest
-from dqn_core.env_maker import make_envs as bundled_envs
-from dqn_core.envs import EnvMaker
-from dqn_core.recipe import Recipe
+from dqn_core.envs.envs import EnvMaker
+from dqn_core.envs.make import make_envs as bundled_envs
+from dqn_core.recipes.schema import Recipe
 from dqn_core.records import BlockRecord
 from dqn_core.replay import Replay
 from dqn_core.schedules import epsilon

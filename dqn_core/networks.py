@@ -24,7 +24,7 @@ from dqn_core.backward import (
     set_linear_gradients,
     threshold_backward,
 )
-from dqn_core.recipe import Network, Precision
+from dqn_core.recipes.schema import Network, Precision
 from dqn_core.streams import Stream
 
 Pullback = Callable[[Tensor], None]

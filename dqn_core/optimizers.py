@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LinearLR, LRScheduler
 
-from dqn_core.recipe import Adam as AdamSection
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Adam as AdamSection
+from dqn_core.recipes.schema import Recipe
 
 
 class CentredRmsProp(Optimizer):

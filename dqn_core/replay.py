@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dqn_core.memory import replay_bytes, require_memory
+from dqn_core.memory_budget import replay_bytes, require_memory
 from dqn_core.streams import Stream
 
 Array = npt.NDArray[Any]

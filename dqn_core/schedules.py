@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.recipe import Exploration
+from dqn_core.recipes.schema import Exploration
 
 
 def epsilon(

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dqn_core.acting import Actor
-from dqn_core.env_maker import make_envs
-from dqn_core.envs import Envs
-from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.envs.envs import Envs
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
+from dqn_core.envs.make import make_envs
 from dqn_core.loop import Trainer
-from dqn_core.recipe import GymnasiumEnv
+from dqn_core.recipes.schema import GymnasiumEnv
 from dqn_core.streams import Stream
 
 Frame = npt.NDArray[np.uint8]

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dqn_core.checkpoint import STATE
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from probes.stored_curve import CURVE_FILE, findings, read_curve
 from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus
 

@@ -20,7 +20,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.recipe import GymnasiumEnv, Recipe
+from dqn_core.recipes.schema import GymnasiumEnv, Recipe
 from dqn_core.schedules import epsilon
 from probes.checks.check import Outcome
 from probes.ladder import check_named

@@ -6,9 +6,9 @@ import sys
 
 import tyro
 
-from dqn_core.atari import AtariUnavailableError
 from dqn_core.device import DeviceError
-from dqn_core.memory import ReplayMemoryError
+from dqn_core.envs.atari import AtariUnavailableError
+from dqn_core.memory_budget import ReplayMemoryError
 from dqn_core.trace import TraceError
 from regression.blessing import BlessingError
 from regression.calibrate import calibrate

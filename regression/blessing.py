@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dqn_core.recipe_file import RecipeError, load_recipe
+from dqn_core.recipes.file import RecipeError, load_recipe
 from probes.stored_curve import CURVE_FILE
 from regression import references, store
 from regression.curves import returns_of, scores

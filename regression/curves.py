@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from probes.stored_curve import CURVE_FILE, findings, read_curve
 from reports.schema import CURVE_COLUMNS, FindingStatus, SeedResult
 

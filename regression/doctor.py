@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from dqn_core.device import prepare_device
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Recipe
 from regression.devices import DeviceClass, device_class
 from regression.fingerprint import fingerprint
 from regression.games import GAMES, UsageError

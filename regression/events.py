@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from dqn_core.digests import tensors_digest
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 
 Array = npt.NDArray[Any]
 

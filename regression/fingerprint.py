@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from dqn_core.device import prepare_device
-from dqn_core.recipe import AtariEnv, Recipe
+from dqn_core.recipes.schema import AtariEnv, Recipe
 from regression.behaviour import behaviour
 from reports.fields import SWITCH
 
@@ -189,7 +189,7 @@ def _rom_checksum(game: str) -> str:
     try:
         from ale_py import roms  # noqa: PLC0415  # an optional extra
 
-        from dqn_core.atari import resolve_game  # noqa: PLC0415  # needs it
+        from dqn_core.envs.atari import resolve_game  # noqa: PLC0415  # needs it
     except ImportError:
         return "ale-py is not installed"
     path = roms.get_rom_path(resolve_game(game))

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import RecipeError, load_recipe
+from dqn_core.recipes.file import RecipeError, load_recipe
+from dqn_core.recipes.schema import Recipe
 
 # Of each game: the recipe on a GPU, the recipe on a CPU, and how many fresh seeds are enough there
 # to reach alpha against the stored references in minutes.

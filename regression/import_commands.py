@@ -12,7 +12,7 @@ import tyro
 from pydantic import ValidationError
 from rich.console import Console
 
-from dqn_core.recipe_file import recipe_names
+from dqn_core.recipes.file import recipe_names
 from regression.games import UsageError
 from regression.importers.event_files import TAG
 from regression.importers.formats import FORMATS, METRICS, guess_format

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from regression.durable import replace_text
 from regression.fingerprint import fingerprint
 from regression.games import Job, UsageError, resolve_job

@@ -19,9 +19,9 @@ from torch import Tensor
 from dqn_core.acting import Actor, Transitions
 from dqn_core.agent import Agent
 from dqn_core.digests import array_digest
-from dqn_core.envs import EnvMaker, Envs
+from dqn_core.envs.envs import EnvMaker, Envs
 from dqn_core.networks import Pullback, QNetwork
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream
 from probes.subjects.core import Parts

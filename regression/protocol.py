@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dqn_core.recipe import PositiveInt, Recipe, Section
+from dqn_core.recipes.schema import PositiveInt, Recipe, Section
 
 LogFormat = Literal["monitor", "evaluations", "tensorboard", "csv"]
 

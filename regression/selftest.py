@@ -18,8 +18,8 @@ import tyro
 
 from dqn_core.device import prepare_device
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Recipe
 from regression.devices import DeviceClass
 from regression.fingerprint import fingerprint
 

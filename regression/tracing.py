@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from dqn_core.captured import CapturedLearning, every_time
 from dqn_core.checkpoint import load_checkpoint
+from dqn_core.cuda_graphs import CapturedLearning, every_time
 from dqn_core.device import prepare_device
 from dqn_core.digests import tensors_digest
 from dqn_core.evaluation import evaluate
 from dqn_core.loop import Trainer
 from dqn_core.optimizers import optimizer_tensors
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.records import BlockRecord
 from dqn_core.trace import TRACE_FILE, Trace, TraceError, read_trace
 from probes.faults.catalogue import fault_named

@@ -23,11 +23,11 @@ import torch
 import tyro
 from pydantic import ValidationError
 
-from dqn_core.captured import CaptureError
 from dqn_core.checkpoint import CheckpointError, checkpoint_bytes
+from dqn_core.cuda_graphs import CaptureError
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.loop import Trainer
-from dqn_core.memory import gpu_is_full
+from dqn_core.memory_budget import gpu_is_full
 from dqn_core.train import CurveError, RunFolderError, TrainingRun, Window
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts

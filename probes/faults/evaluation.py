@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from dqn_core.envs import Array, Envs, Tick
+from dqn_core.envs.envs import Array, Envs, Tick
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault

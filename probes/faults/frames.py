@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 import gymnasium
 import numpy as np
 
-from dqn_core.atari import AtariEnvs
-from dqn_core.recipe import AtariEnv
+from dqn_core.envs.atari import AtariEnvs
+from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.atari import NO_LIMIT, AtariEnvs
-from dqn_core.envs import Tick
-from dqn_core.recipe import AtariEnv
+from dqn_core.envs.atari import NO_LIMIT, AtariEnvs
+from dqn_core.envs.envs import Tick
+from dqn_core.recipes.schema import AtariEnv
 from probes.checks.check import Component
 from probes.faults.fault import Fault
 from probes.faults.frames import AsksOtherwise

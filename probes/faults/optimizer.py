@@ -8,7 +8,7 @@ import torch
 
 from dqn_core.agent import Agent
 from dqn_core.optimizers import make_optimizer
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from probes.checks.check import Component
 from probes.faults.fault import Fault
 from probes.subjects.core import Parts

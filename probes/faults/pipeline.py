@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from dqn_core.envs import Tick
-from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.envs.envs import Tick
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.replay import Batch, Replay
 from probes.checks.check import Component
 from probes.faults.fault import Fault

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from dqn_core.acting import Actor, Episode, Transitions
 from dqn_core.agent import Agent
-from dqn_core.envs import Tick
-from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.envs.envs import Tick
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.loop import Trainer
 from dqn_core.records import BlockRecord
 from dqn_core.replay import Batch

@@ -11,9 +11,9 @@ import torch
 
 from dqn_core.acting import Actor
 from dqn_core.agent import Agent
-from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault

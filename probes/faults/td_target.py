@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dqn_core import td
 from dqn_core.agent import Agent
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.replay import Batch
 from probes.checks.check import Component
 from probes.faults.fault import Fault

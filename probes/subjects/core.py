@@ -14,13 +14,13 @@ import torch
 
 from dqn_core.acting import Actor
 from dqn_core.agent import Agent
-from dqn_core.atari import AtariEnvs
 from dqn_core.checkpoint import load_checkpoint, save_checkpoint
-from dqn_core.envs import Envs
+from dqn_core.envs.atari import AtariEnvs
+from dqn_core.envs.envs import Envs
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.evaluation import evaluate
-from dqn_core.gymnasium_envs import GymnasiumEnvs
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.records import BlockRecord
 from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dqn_core.acting import FrameStack
-from dqn_core.atari import AtariEnvs
-from dqn_core.recipe import AtariEnv
-from dqn_core.recipe_file import load_recipe
+from dqn_core.envs.atari import AtariEnvs
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
 from probes.emulator import FIRE, NOOP, SCREEN_SIZE, Emulator
 from probes.subject import Array, Env

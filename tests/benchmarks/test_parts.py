@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from dqn_core import td
 from dqn_core.agent import Agent
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from dqn_core.replay import Batch
 from dqn_core.streams import Stream
 from tests.benchmarks.side_by_side import as_in_runs, medians, shown

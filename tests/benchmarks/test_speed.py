@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Recipe
 from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 
 STEPS, ROUNDS = 4_096, 5

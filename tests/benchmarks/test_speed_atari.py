@@ -20,8 +20,8 @@ import torch
 from dqn_core.acting import Actor, FrameStack, Transitions
 from dqn_core.device import available_cores
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dqn_core.loop import Trainer
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from dqn_core.streams import Stream
 from dqn_core.trace import TRACE_FILE, TraceWriter
 

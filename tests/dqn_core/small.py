@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Recipe
 
 CPU = torch.device("cpu")
 

@@ -89,7 +89,7 @@ def test_what_a_gpu_refuses_is_told_plainly(tmp_path, error, message):
     code = f"""
 import sys, torch
 import dqn_core.__main__ as program
-from dqn_core.captured import CaptureError
+from dqn_core.cuda_graphs import CaptureError
 
 def refuse(*_):
     raise {error}

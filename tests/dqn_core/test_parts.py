@@ -15,8 +15,8 @@ from torch.nn import functional
 from dqn_core.device import thread
 from dqn_core.networks import Cnn, Mlp, initialise, make_network
 from dqn_core.optimizers import CentredRmsProp, decay_updates, make_optimizer, make_scheduler
-from dqn_core.recipe import Exploration, Network, Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Exploration, Network, Recipe
 from dqn_core.schedules import epsilon
 from dqn_core.streams import STREAM_NAMES, Stream
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dqn_core.memory import ReplayMemoryError, replay_bytes
+from dqn_core.memory_budget import ReplayMemoryError, replay_bytes
 from dqn_core.replay import Replay
 from dqn_core.streams import Stream
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 
 STEPS, SEGMENT, WARMUP, BATCH, GAMMA, SYNC = 2_000, 1_000, 100, 32, 0.99, 37

@@ -16,7 +16,7 @@ import torch
 from dqn_core.acting import Actor
 from dqn_core.agent import Agent
 from dqn_core.loop import Trainer
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.replay import Replay
 from dqn_core.streams import Stream
 from probes.subjects.core import Parts

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from probes.faults.catalogue import fault_named
 from regression import calibrate as command
 from regression.calibrate import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dqn_core.device import prepare_device
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.train import TrainingRun
 from probes.subjects.core import Parts
 from regression.diff import compare_runs

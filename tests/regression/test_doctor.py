@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import regression.doctor as module
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from regression.doctor import doctor, read_fingerprint, warnings_of, with_references
 from regression.fingerprint import fingerprint
 from regression.games import UsageError

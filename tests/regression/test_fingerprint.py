@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from regression.behaviour import numbers
 from regression.fingerprint import LONGEST_VALUE, fingerprint, source_digest
 from regression.references import load_reference

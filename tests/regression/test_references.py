@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
 from regression import references, store_commands
 from regression.blessing import (
     MOST_SPREAD,

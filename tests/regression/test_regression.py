@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dqn_core.recipe_file import RecipeError
+from dqn_core.recipes.file import RecipeError
 from regression.curves import returns_of, scores
 from regression.fingerprint import fingerprint, source_digest
 from regression.games import FIRST_FRESH_SEED, UsageError, resolve_job

@@ -1,4 +1,4 @@
-"""Gymnasium environments behind the interface of `dqn_core.envs`."""
+"""Gymnasium environments behind the interface of `dqn_core.envs.envs`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.envs import MAX_ACTIONS, MAX_ENV_SEED, Array, Tick
+from dqn_core.envs.envs import MAX_ACTIONS, MAX_ENV_SEED, Array, Tick
 from dqn_core.streams import Stream
 
 

@@ -6,8 +6,8 @@ from importlib import resources
 
 import pytest
 
-from dqn_core.recipe import Recipe
-from dqn_core.recipe_file import RecipeError, load_recipe, parse_recipe, recipe_names
+from dqn_core.recipes.file import RecipeError, load_recipe, parse_recipe, recipe_names
+from dqn_core.recipes.schema import Recipe
 
 CARTPOLE = (resources.files("dqn_core") / "recipes" / "cartpole.toml").read_text("utf-8")
 PONG = (resources.files("dqn_core") / "recipes" / "pong.toml").read_text("utf-8")

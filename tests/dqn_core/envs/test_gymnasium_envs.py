@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from dqn_core.gymnasium_envs import GymnasiumEnvs
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.streams import Stream
 
 

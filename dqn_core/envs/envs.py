@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 
 Array = npt.NDArray[Any]

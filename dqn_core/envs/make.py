@@ -6,9 +6,9 @@ from functools import partial
 
 import gymnasium
 
-from dqn_core.envs import Envs
-from dqn_core.gymnasium_envs import GymnasiumEnvs
-from dqn_core.recipe import GymnasiumEnv, Recipe
+from dqn_core.envs.envs import Envs
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
+from dqn_core.recipes.schema import GymnasiumEnv, Recipe
 from dqn_core.streams import Stream
 
 
@@ -26,6 +26,6 @@ def make_envs(recipe: Recipe, num_envs: int, stream: Stream, threads: int = 1) -
         make = partial(gymnasium.make, section.id, disable_env_checker=True)
         return GymnasiumEnvs([make] * num_envs, stream)
     # Imported only here: ale-py is an optional extra under another licence.
-    from dqn_core.atari import AtariEnvs  # noqa: PLC0415
+    from dqn_core.envs.atari import AtariEnvs  # noqa: PLC0415
 
     return AtariEnvs(section, num_envs, stream, threads=threads)

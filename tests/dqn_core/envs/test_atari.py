@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from dqn_core.recipe import AtariEnv
-from dqn_core.recipe_file import load_recipe
+from dqn_core.recipes.file import load_recipe
+from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
 
 pytestmark = pytest.mark.atari
@@ -21,13 +21,13 @@ def section(recipe: str, **changes: object) -> AtariEnv:
 
 
 def envs(recipe: str = "pong", num_envs: int = 1, seed: int = 0, **changes: object):
-    from dqn_core.atari import AtariEnvs
+    from dqn_core.envs.atari import AtariEnvs
 
     return AtariEnvs(section(recipe, **changes), num_envs, Stream(seed, "env"))
 
 
 def test_any_number_of_threads_emulates_the_same():
-    from dqn_core.atari import AtariEnvs
+    from dqn_core.envs.atari import AtariEnvs
 
     rally = section("pong-simplified", episode_limit_steps=40)
     one, many = (AtariEnvs(rally, 5, Stream(0, "env"), threads=n) for n in (1, 4))
@@ -39,7 +39,7 @@ def test_any_number_of_threads_emulates_the_same():
 
 @pytest.mark.parametrize(("asked", "given"), [(1, 1), (4, 4), (16, 5)])
 def test_emulators_get_as_many_threads_as_are_asked_for_but_none_in_vain(asked, given):
-    from dqn_core.atari import AtariEnvs, ale_emulators
+    from dqn_core.envs.atari import AtariEnvs, ale_emulators
 
     told = []
 
@@ -71,13 +71,13 @@ def play(environment, action: int, steps: int):
     "name", ["pong", "Pong", "ALE/Pong-v5", "PongNoFrameskip-v4", "PongDeterministic-v4"]
 )
 def test_usual_spellings_of_a_game(name):
-    from dqn_core.atari import resolve_game
+    from dqn_core.envs.atari import resolve_game
 
     assert resolve_game(name) == "pong"
 
 
 def test_names_of_two_words_and_unknown_names():
-    from dqn_core.atari import UnknownGameError, resolve_game
+    from dqn_core.envs.atari import UnknownGameError, resolve_game
 
     assert resolve_game("ALE/MsPacman-v5") == resolve_game("ms_pacman") == "ms_pacman"
     with pytest.raises(UnknownGameError, match=r"'ALE/Pnog-v5'(.|\n)*nearest +pong, "):
@@ -87,7 +87,7 @@ def test_names_of_two_words_and_unknown_names():
 
 
 def test_without_ale_py_the_error_says_what_to_install(monkeypatch):
-    from dqn_core.atari import AtariUnavailableError, resolve_game
+    from dqn_core.envs.atari import AtariUnavailableError, resolve_game
 
     monkeypatch.setitem(sys.modules, "ale_py", None)
     with pytest.raises(AtariUnavailableError, match=r"pip install 'dqn-harness\[atari\]'"):

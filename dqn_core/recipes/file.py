@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dqn_core.recipe import Adam, AtariEnv, CentredRmsProp, GymnasiumEnv, Recipe, Section
+from dqn_core.recipes.schema import Adam, AtariEnv, CentredRmsProp, GymnasiumEnv, Recipe, Section
 
 
 class RecipeError(ValueError):

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.envs import MAX_ENV_SEED, Tick
-from dqn_core.recipe import AtariEnv
+from dqn_core.envs.envs import MAX_ENV_SEED, Tick
+from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
 
 if TYPE_CHECKING:

@@ -12,9 +12,15 @@ from torch.utils._pytree import tree_leaves
 
 from dqn_core import td
 from dqn_core.agent import Agent
-from dqn_core.captured import CapturedActing, CapturedLearning, CaptureError, cuda_graph, every_time
+from dqn_core.cuda_graphs import (
+    CapturedActing,
+    CapturedLearning,
+    CaptureError,
+    cuda_graph,
+    every_time,
+)
 from dqn_core.optimizers import optimizer_tensors
-from dqn_core.recipe import Recipe
+from dqn_core.recipes.schema import Recipe
 from dqn_core.replay import Replay
 from dqn_core.streams import Stream
 from tests.dqn_core.small import CPU, small, small_pong, trainer

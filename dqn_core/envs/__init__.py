@@ -1,0 +1,1 @@
+"""Environments in lockstep, Gymnasium's and Atari's."""
