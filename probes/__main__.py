@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from probes.diagnosis import diagnose, load_dictionary, pattern
+from probes.checks.registry import UnknownCheckError, check_named, select
+from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
+from probes.diagnosis.fault_matrix import measure
 from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
-from probes.isolation import Job, run_jobs
-from probes.ladder import UnknownCheckError, check_named, select
-from probes.matrix import measure
-from probes.run_folders import show_records
+from probes.running.isolation import Job, run_jobs
+from probes.stored_runs.show_records import show_records
 from probes.subject import SubjectError
 from reports.command_line import with_environment
 from reports.schema import (

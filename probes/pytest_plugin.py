@@ -49,8 +49,8 @@ class CheckRun:
         Raises:
             AssertionError: if it is red, with expected, actual and likely causes.
         """
-        from probes.judging import judge  # noqa: PLC0415  # see above
-        from probes.ladder import check_named  # noqa: PLC0415
+        from probes.checks.registry import check_named  # noqa: PLC0415
+        from probes.running.run_check import judge  # noqa: PLC0415  # see above
         from probes.subject import load_factory  # noqa: PLC0415
         from reports.schema import FindingStatus  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def parametrize_with_checks(
     Raises:
         UnknownCheckError: for a code or pattern that fits no check.
     """
-    from probes.ladder import check_named, select  # noqa: PLC0415  # see above
+    from probes.checks.registry import check_named, select  # noqa: PLC0415  # see above
 
     reasons = dict(expected_failures or {})
     for code in reasons:
@@ -135,9 +135,9 @@ def check_agent(
         AssertionError: if a check is red that was not expected to be, or green that was; with all
             of them and the likely component.
     """
-    from probes.diagnosis import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
-    from probes.judging import judge  # noqa: PLC0415
-    from probes.ladder import select  # noqa: PLC0415
+    from probes.checks.registry import select  # noqa: PLC0415
+    from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
+    from probes.running.run_check import judge  # noqa: PLC0415
     from reports.schema import FindingStatus  # noqa: PLC0415
 
     expected = dict(expected_failures or {})
@@ -174,7 +174,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     findings = config.stash.get(FINDINGS, [])
     if not findings:
         return
-    from probes.diagnosis import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
+    from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
     from reports.schema import FindingStatus  # noqa: PLC0415
 
     ran = [finding for finding in findings if finding.status is not FindingStatus.SKIP]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dqn_core.recipes.file import RecipeError, load_recipe
-from probes.stored_curve import CURVE_FILE
+from probes.stored_runs.curve import CURVE_FILE
 from regression import references, store
 from regression.curves import returns_of, scores
 from regression.gate import MARGIN_SD

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dqn_core.recipes.schema import Recipe
-from probes.stored_curve import CURVE_FILE, findings, read_curve
+from probes.stored_runs.curve import CURVE_FILE, findings, read_curve
 from reports.schema import CURVE_COLUMNS, FindingStatus, SeedResult
 
 Group = Literal["reference", "candidate"]

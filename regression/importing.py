@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from probes.stored_curve import CURVE_FILE
+from probes.stored_runs.curve import CURVE_FILE
 from regression import store
 from regression.durable import require_room
 from regression.games import UsageError

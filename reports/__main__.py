@@ -50,7 +50,7 @@ def gate(folder: tyro.conf.Positional[Path] = _RUN) -> ExitCode:
 
 
 def matrix(
-    dictionary: tyro.conf.Positional[Path] = Path("probes/faults/dictionary.json"),
+    dictionary: tyro.conf.Positional[Path] = Path("probes/diagnosis/dictionary.json"),
     drawing: tyro.conf.Positional[Path] = Path("docs/faults.svg"),
 ) -> ExitCode:
     """Draw which fault turns which check red.

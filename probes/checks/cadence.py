@@ -8,9 +8,10 @@ from itertools import pairwise
 from typing import Any, Final
 from unittest.mock import patch
 
-from probes.bench import ROUNDING_STEPS, Bench
-from probes.checks.check import Check, Component, Outcome
-from probes.checks.tracing import Trace
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import ROUNDING_STEPS, Bench
+from probes.checks.support.tracing import Trace
+from probes.outcome import Outcome
 
 EPISODE_STEPS: Final = 10
 UPDATES: Final = 24

@@ -1,4 +1,4 @@
-"""What a check is, and what it brings back."""
+"""What a check is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probes.bench import Bench
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Capability
 
 
@@ -23,23 +24,6 @@ class Component(StrEnum):
     SEEDING = "seeding"
     CHECKPOINTS = "checkpoints"
     EVALUATION = "evaluation"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a check saw.
-
-    Attributes:
-        holds: whether the property holds.
-        expected: in words and numbers.
-        actual: likewise.
-        compared: how many values were compared; nothing compared is nothing proven, hence red.
-    """
-
-    holds: bool
-    expected: str
-    actual: str
-    compared: int
 
 
 @dataclass(frozen=True, kw_only=True)

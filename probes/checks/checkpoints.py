@@ -11,13 +11,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from probes.audit import CAPACITY, DRAWS, sampled_stamps
-from probes.bench import Bench, Trial
-from probes.checks.check import Check, Component, Outcome
-from probes.counter import CounterEnv, Ledger
+from probes.checks.check import Check, Component
+from probes.checks.support.replay_audit import CAPACITY, DRAWS, sampled_stamps
+from probes.checks.support.test_bed import Bench, Trial
+from probes.outcome import Outcome
 from probes.subject import Array, Env
-from probes.world_env import WorldEnv, observations
-from probes.world_tables import CONSTANT_REWARD, REWARD_BY_ACTION
+from probes.worlds.env import WorldEnv, observations
+from probes.worlds.stamped_env import CounterEnv, Ledger
+from probes.worlds.tables import CONSTANT_REWARD, REWARD_BY_ACTION
 
 HALF: Final = 100  # steps before saving, and after
 # One state, cut by a limit after each step: its value feeds on itself through the target network.

@@ -9,14 +9,15 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from probes.audit import counter_trial
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
-from probes.counter import Stamp, draw_vector
+from probes.checks.check import Check, Component
+from probes.checks.support.replay_audit import counter_trial
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
-from probes.world_env import WorldEnv, observations
-from probes.world_tables import REWARD_BY_OBS_AND_ACTION
-from probes.worlds import World
+from probes.worlds.env import WorldEnv, observations
+from probes.worlds.stamped_env import Stamp, draw_vector
+from probes.worlds.tables import REWARD_BY_OBS_AND_ACTION
+from probes.worlds.world import World
 
 EPISODES: Final = 7
 STEPS: Final = 96

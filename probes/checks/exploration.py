@@ -9,10 +9,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from probes.bench import Bench
-from probes.checks.chance import Tally, weigh
-from probes.checks.check import Check, Component, Outcome
-from probes.checks.tracing import Step, Trace
+from probes.checks.check import Check, Component
+from probes.checks.support.chance import Tally, weigh
+from probes.checks.support.test_bed import Bench
+from probes.checks.support.tracing import Step, Trace
+from probes.outcome import Outcome
 from probes.subject import Misbehaviour
 
 # So slow that the greedy actions stay what they are, while updates go on as always.

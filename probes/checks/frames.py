@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
-from probes.counter import CounterEnv, Ledger
-from probes.emulator import MEANINGS, NOOP, Emulator, Plane, levels, lit, planes
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Env
+from probes.worlds.mock_emulator import MEANINGS, NOOP, Emulator, Plane, levels, lit, planes
+from probes.worlds.stamped_env import CounterEnv, Ledger
 
 SKIP: Final = 4  # raw frames of an agent step; what nearly all published results were made with
 STEPS: Final = 8  # of the agent, enough to fill a stack twice

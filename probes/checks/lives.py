@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
 from probes.checks.frames import game, last_action, listed, num_actions
-from probes.emulator import MEANINGS, NOOP
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
+from probes.worlds.mock_emulator import MEANINGS, NOOP
 
 STARTS: Final = 12  # games; that all start alike by chance has a probability below 8**-11
 HOLD: Final = (

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from probes.bench import Bench
-from probes.checks.by_hand import (
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench
+from probes.checks.support.white_box import (
     ACTIONS,
     Vector,
     by_hand,
@@ -19,8 +20,8 @@ from probes.checks.by_hand import (
     rows_of,
     with_errors,
 )
-from probes.checks.check import Check, Component, Outcome
 from probes.checks.td_target import GAMMA, Form, unlike_values
+from probes.outcome import Outcome
 
 ROWS: Final = 32
 # TD errors this small are in the quadratic part of any robust loss, and their gradients shorter

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from probes.bench import Bench
-from probes.checks.by_hand import (
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench
+from probes.checks.support.white_box import (
     Vector,
     by_hand,
     draw,
@@ -24,8 +25,8 @@ from probes.checks.by_hand import (
     update,
     with_errors,
 )
-from probes.checks.check import Check, Component, Outcome
 from probes.checks.target_network import shared_bytes
+from probes.outcome import Outcome
 
 ROWS: Final = 32
 LEARNING_RATE: Final = 7e-4  # nobody's default

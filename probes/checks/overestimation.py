@@ -28,8 +28,9 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 
 Values = npt.NDArray[np.float64]

@@ -9,12 +9,13 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from probes.bench import Bench, Trial
-from probes.checks.by_hand import generator
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
 from probes.checks.frames import listed
-from probes.counter import CounterEnv, Ledger
+from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.white_box import generator
+from probes.outcome import Outcome
 from probes.subject import Array, Unsupported
+from probes.worlds.stamped_env import CounterEnv, Ledger
 
 # Right is 1, not scaled at all 255, scaled twice 1 / 255: a quarter of the way to either, in
 # logarithms, so that scaling to another range of about one is right, too.

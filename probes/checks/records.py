@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from probes.audit import counter_trial
-from probes.bench import Bench, Trial
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
 from probes.checks.evaluation import big_and_small
-from probes.counter import LENGTHS, Ledger, Stamp
-from probes.recorded_episodes import (
+from probes.checks.support.replay_audit import counter_trial
+from probes.checks.support.test_bed import Bench, Trial
+from probes.outcome import Outcome
+from probes.records.episodes import (
     environments_are_kept_apart,
     episodes_count_once,
     lengths_are_agent_steps,
@@ -20,9 +20,10 @@ from probes.recorded_episodes import (
     returns_are_raw,
     returns_are_within_range,
 )
-from probes.recorded_updates import epsilon_follows_schedule
-from probes.records import Episode, Facts, Property, Vector, read_records
+from probes.records.facts import Episode, Facts, Property, Vector, read_records
+from probes.records.updates import epsilon_follows_schedule
 from probes.subject import Records
+from probes.worlds.stamped_env import LENGTHS, Ledger, Stamp
 
 EPISODE_STEPS: Final = 100  # the last of them in the middle of an episode
 NAMES: Final = 0.5  # what `big_and_small` adds to tell episodes apart, at most

@@ -8,14 +8,15 @@ from typing import Final
 
 import numpy as np
 
-from probes.audit import CAPACITY, Tally, audit, counter_trial, looked_into
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
-from probes.counter import read_stamps
+from probes.checks.check import Check, Component
+from probes.checks.support.replay_audit import CAPACITY, Tally, audit, counter_trial, looked_into
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
-from probes.world_env import FRAME_SIDE, WorldEnv, observations
-from probes.world_tables import REWARD_BY_OBS_AND_ACTION
-from probes.worlds import STACK
+from probes.worlds.env import FRAME_SIDE, WorldEnv, observations
+from probes.worlds.stamped_env import read_stamps
+from probes.worlds.tables import REWARD_BY_OBS_AND_ACTION
+from probes.worlds.world import STACK
 
 # Rewards that only a float of 32 bits keeps apart: bytes lose signs, fractions or 256, and a float
 # of 16 bits the last one.

@@ -12,12 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from probes.bench import Bench, Trial
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
 from probes.checks.checkpoints import LOOP, ROUNDING, resumed, told
+from probes.checks.support.test_bed import Bench, Trial
+from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
-from probes.world_env import WorldEnv, observations
-from probes.world_tables import REWARD_BY_ACTION
+from probes.worlds.env import WorldEnv, observations
+from probes.worlds.tables import REWARD_BY_ACTION
 
 PIECE: Final = 4  # steps between two looks; it does not divide the sync period
 GREEDY_STEPS: Final = 60

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from probes.audit import CAPACITY, DRAWS, Tally, counter_trial, sampled_stamps
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
-from probes.counter import Ledger, Stamp
+from probes.checks.check import Check, Component
+from probes.checks.support.replay_audit import CAPACITY, DRAWS, Tally, counter_trial, sampled_stamps
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
+from probes.worlds.stamped_env import Ledger, Stamp
 
 # Deviation of a chi-square sum, in standard deviations, that comes up once in 1e9 runs.
 UNLIKELY: Final = 6.0

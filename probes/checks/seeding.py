@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
-from probes.checks.tracing import OBSERVATIONS, Trace
-from probes.global_generators import global_generators, global_states
+from probes.checks.check import Check, Component
+from probes.checks.support.global_generators import global_generators, global_states
+from probes.checks.support.test_bed import Bench
+from probes.checks.support.tracing import OBSERVATIONS, Trace
+from probes.outcome import Outcome
 from probes.subject import Misbehaviour
 
 STEPS: Final = 160

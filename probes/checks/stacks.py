@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
 from probes.checks.frames import game, last_action, listed
-from probes.emulator import NOOP, PERIOD, Emulator, Plane, lit, planes
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Unsupported
+from probes.worlds.mock_emulator import NOOP, PERIOD, Emulator, Plane, lit, planes
 
 STEPS: Final = 8  # compared after a stack is full
 EPISODES: Final = 6

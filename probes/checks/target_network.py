@@ -10,11 +10,12 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor, nn
 
-from probes.bench import Bench
-from probes.checks.by_hand import Vector, target_table
-from probes.checks.check import Check, Component, Outcome
-from probes.world_env import WorldEnv, observations
-from probes.world_tables import REWARD_BY_OBS_AND_ACTION, TWO_STEP
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench
+from probes.checks.support.white_box import Vector, target_table
+from probes.outcome import Outcome
+from probes.worlds.env import WorldEnv, observations
+from probes.worlds.tables import REWARD_BY_OBS_AND_ACTION, TWO_STEP
 
 # Coprime, to each other and to two environments: periods in another unit, or counted only where
 # two of them meet, then differ from the right one.

@@ -7,8 +7,9 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from probes.bench import Bench, Trial
-from probes.checks.by_hand import (
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.white_box import (
     Vector,
     by_hand,
     draw,
@@ -19,7 +20,7 @@ from probes.checks.by_hand import (
     target_table,
     td_targets,
 )
-from probes.checks.check import Check, Component, Outcome
+from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 
 Form = Literal["plain", "double", "swapped"]

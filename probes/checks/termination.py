@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from probes.audit import Aspect, audit, counter_trial, looked_into
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
+from probes.checks.support.replay_audit import Aspect, audit, counter_trial, looked_into
+from probes.checks.support.test_bed import Bench
 from probes.checks.worlds import learns_solved_values
-from probes.world_tables import TWO_ENDS
+from probes.outcome import Outcome
+from probes.worlds.tables import TWO_ENDS
 
 # Long between syncs, so that values settle in between: of 30 seeds all come within 0.02 with Adam,
 # and within 0.12 with RMSProp.

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from probes.audit import counter_trial
-from probes.bench import Bench
-from probes.checks.check import Component, Outcome
+from probes.checks.check import Component
 from probes.checks.records import record_check, records_of
-from probes.counter import Stamp
-from probes.recorded_updates import (
+from probes.checks.support.replay_audit import counter_trial
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
+from probes.records.facts import Facts, Property, column
+from probes.records.updates import (
     counts_are_those_taken,
     losses_are_of_their_updates,
     losses_are_within_bounds,
@@ -21,10 +22,10 @@ from probes.recorded_updates import (
     values_are_of_their_updates,
     values_are_within_bounds,
 )
-from probes.records import Facts, Property, column
 from probes.subject import Misbehaviour, Unsupported
-from probes.world_env import WorldEnv, observations
-from probes.world_tables import CONSTANT_REWARD
+from probes.worlds.env import WorldEnv, observations
+from probes.worlds.stamped_env import Stamp
+from probes.worlds.tables import CONSTANT_REWARD
 
 WARMUP: Final = 32
 UPDATES: Final = 100  # enough for a missing mask to carry values past their bound

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from probes.bench import Bench
-from probes.checks.check import Check, Component, Outcome
+from probes.checks.check import Check, Component
+from probes.checks.support.test_bed import Bench
+from probes.outcome import Outcome
 from probes.subject import Misbehaviour
-from probes.world_env import View, WorldEnv, observations
-from probes.world_tables import (
+from probes.worlds.env import View, WorldEnv, observations
+from probes.worlds.tables import (
     BRANCHING,
     CONSTANT_REWARD,
     DELAYED_REWARD,
@@ -26,7 +27,7 @@ from probes.world_tables import (
     VELOCITY,
     WIDE_VALUES,
 )
-from probes.worlds import World
+from probes.worlds.world import World
 
 GAMMA: Final = 0.5  # small, so that faults in discounting move values far
 # 400 or 100 updates, and a learning rate at which Adam settles within them, but does not swing.

@@ -19,8 +19,8 @@ from dqn_core.envs.atari import AtariEnvs
 from dqn_core.recipes.file import load_recipe
 from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
-from probes.emulator import FIRE, NOOP, SCREEN_SIZE, Emulator
 from probes.subject import Array, Env
+from probes.worlds.mock_emulator import FIRE, NOOP, SCREEN_SIZE, Emulator
 
 # What the core always asks ALE for, and the stand-in knows nothing else of.
 FIXED: Final = {

@@ -1,0 +1,1 @@
+"""What several checks measure with: watched training, traced replay, updates by hand."""

@@ -1,0 +1,178 @@
+"""What a replay memory gives out, held against what happened in the counter world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from probes.checks.support.test_bed import Bench, Trial
+from probes.outcome import Outcome
+from probes.subject import Misbehaviour, Transitions
+from probes.worlds.env import View
+from probes.worlds.stamped_env import (
+    CounterEnv,
+    Ledger,
+    Reward,
+    Stamp,
+    Taken,
+    read_stamps,
+    telltale,
+)
+
+CAPACITY: Final = 64
+STEPS: Final = 240  # a memory of that capacity wraps three times
+READY: Final = 32  # steps after which it is looked into, before every further one
+LOOK: Final = 16  # transitions at each look: one in 64 is missed by all looks once in 1e22 runs
+
+# Draws for each transition that a memory holds: any one is missed by them once in e^32 times.
+DRAWS: Final = 32
+ENDED: Final = {True: "ended by the task", False: "not ended by the task"}
+
+# What can be wrong with a transition.
+Aspect = Literal["transition", "dead step", "final observation", "time limit"]
+
+
+@dataclass
+class Tally:
+    """How often something was compared, and the first time that it was wrong."""
+
+    compared: int = 0
+    expected: str = ""
+    actual: str = ""
+
+    def note(self, expected: object, actual: object, where: str) -> None:
+        """Compares two values, which are told if they are the first to differ."""
+        self.compared += 1
+        if expected != actual and not self.expected:
+            self.expected, self.actual = f"{where}: {expected}", str(actual)
+
+    def outcome(self, expected: str) -> Outcome:
+        """Green if nothing was wrong, and then in the words `expected`."""
+        holds = not self.expected
+        return Outcome(
+            holds=holds,
+            expected=expected if holds else self.expected,
+            actual="so it is, every time" if holds else self.actual,
+            compared=self.compared,
+        )
+
+
+def counter_trial(
+    bench: Bench, view: View = "vector", reward: Reward = telltale, **settings: Any
+) -> tuple[Trial, Ledger]:
+    """A subject in the counter world, acting at random, and the ledger of all its environments.
+
+    Args:
+        bench: what the check is run on.
+        view: of the observations.
+        reward: of each step.
+        settings: fields of `Settings`; by default one update a step, late and gentle.
+    """
+    ledger = Ledger()
+    defaults = {
+        "capacity": CAPACITY,
+        "total_steps": STEPS,
+        "warmup_steps": STEPS * 3 // 4,
+        "batch_size": LOOK,
+        "learning_rate": 1e-4,
+        "sync_period_updates": 12,
+    }
+    trial = bench.trial(
+        lambda number: CounterEnv(number, view, ledger, reward), **(defaults | settings)
+    )
+    return trial, ledger
+
+
+def looked_into(trial: Trial, every: int = 1) -> Transitions:
+    """Trains a subject, and looks into its replay memory at every fill level and wrap position.
+
+    Args:
+        trial: untrained.
+        every: so many steps.
+
+    Returns:
+        All transitions drawn.
+    """
+    looks: list[Transitions] = []
+
+    def look() -> None:
+        if trial.steps >= READY and trial.steps % every == 0:
+            looks.append(draw(trial, LOOK))
+
+    trial.before_step = look
+    trial.train(trial.settings.total_steps)
+    look()
+    return Transitions(*map(np.concatenate, zip(*looks, strict=True)))
+
+
+def draw(trial: Trial, size: int) -> Transitions:
+    """Transitions from the replay memory, held to the protocol.
+
+    Raises:
+        Misbehaviour: for columns of other shapes.
+    """
+    drawn = Transitions(*map(np.array, trial.subject.sample(size)))  # copies: they may be reused
+    obs_shape = (size, *(trial.watched[0].observation_space.shape or ()))
+    for name, column in drawn._asdict().items():
+        due = obs_shape if name.endswith("obs") else (size,)
+        if column.shape != due:
+            raise Misbehaviour(f"sample({size}).{name} of shape {due}", f"it has {column.shape}")
+    return drawn
+
+
+def sampled_stamps(trial: Trial, size: int) -> Iterator[Stamp]:
+    """Where so many transitions, drawn from the replay memory, were taken."""
+    for _ in range(size // LOOK):
+        yield from read_stamps(draw(trial, LOOK).obs)
+
+
+def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, Tally]:
+    """Holds transitions against what happened, each of their aspects by itself.
+
+    What follows the end of the task is not looked at: its value is never used.
+    """
+    tallies: dict[Aspect, Tally] = {
+        aspect: Tally() for aspect in ("transition", "dead step", "final observation", "time limit")
+    }
+    rows = zip(
+        read_stamps(drawn.obs),
+        drawn.action.tolist(),
+        np.rint(drawn.reward.astype(np.float64)).tolist(),
+        read_stamps(drawn.next_obs),
+        drawn.terminated.astype(bool).tolist(),
+        strict=True,
+    )
+    for here, action, reward, following, terminated in rows:
+        taken = ledger.taken.get(here)
+        ended = taken is None and here in ledger.shown
+        stored = "one is stored" if ended else "no step is taken"
+        tallies["dead step"].note("no step is taken", stored, f"at the end, {here}")
+        if not ended:
+            _hold(tallies, here, taken, (action, reward, following, terminated))
+    return tallies
+
+
+def _hold(
+    tallies: dict[Aspect, Tally],
+    here: Stamp,
+    taken: Taken | None,
+    stored: tuple[int, float, Stamp, bool],
+) -> None:
+    """Holds one stored transition against the step taken there."""
+    action, reward, following, terminated = stored
+    whole = tallies["transition"]
+    if taken is None:
+        whole.note("observations that were shown", f"one of {here}", "in memory")
+        return
+    whole.note(taken.action, action, f"action of {here}")
+    whole.note(taken.reward, reward, f"reward of {here}")
+    if taken.truncated:
+        tallies["final observation"].note(here.following, following, "at a time limit, next_obs")
+        tallies["time limit"].note(ENDED[False], ENDED[terminated], str(here))
+        return
+    whole.note(ENDED[taken.terminated], ENDED[terminated], str(here))
+    if not taken.terminated:
+        whole.note(here.following, following, "next_obs")

@@ -1,0 +1,1 @@
+"""From the pattern of red and green checks to the component that is probably broken."""

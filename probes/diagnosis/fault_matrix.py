@@ -1,0 +1,116 @@
+"""`python -m probes faults`: plants every fault, runs the checks, and stores the dictionary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from probes.checks.registry import CHECKS
+from probes.diagnosis.diagnose import diagnose
+from probes.faults.catalogue import FAULTS
+from probes.faults.fault import Fault
+from probes.running.isolation import Job, run_jobs
+from reports.files import write_text_atomically
+from reports.schema import (
+    SCHEMA_VERSION,
+    Dictionary,
+    DictionaryRow,
+    ExitCode,
+    Finding,
+    FindingStatus,
+)
+
+HEARTBEAT_S: Final = 10.0
+STORED: Final = Path(__file__).parent / "dictionary.json"
+
+
+def measure(
+    seed: Annotated[int, tyro.conf.arg(help="of checks and subjects")] = 0,
+    out: Annotated[Path, tyro.conf.arg(help="where the dictionary is written")] = STORED,
+) -> ExitCode:
+    """Runs every check on every planted fault; with frames only where a fault needs them."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    started = last_beat = time.monotonic()
+    jobs = [
+        Job(check, "", fault.name, seed)
+        for fault in FAULTS
+        for check in CHECKS
+        if _needed(fault, check.code)
+    ]
+    console.print(f"{len(FAULTS)} faults, {len(CHECKS)} checks, {len(jobs)} runs")
+    found: dict[str, list[Finding]] = {fault.name: [] for fault in FAULTS}
+    for index, (job, finding) in enumerate(run_jobs(jobs), start=1):
+        found[job.fault].append(finding)
+        if time.monotonic() - last_beat > HEARTBEAT_S:
+            last_beat = time.monotonic()
+            left = (last_beat - started) * (len(jobs) - index) / index
+            console.print(f"{index:,} of {len(jobs):,} runs, {left:.0f} s left", style="dim")
+    rows = [_row(fault, found[fault.name]) for fault in FAULTS]
+    dictionary = judged(seed, rows, time.monotonic() - started)
+    write_text_atomically(out, dictionary.model_dump_json(indent=1) + "\n")
+    console.print(_table(dictionary))
+    console.print(
+        f"{dictionary.detected:.0%} of {len(rows)} faults turn a check red, {dictionary.named:.0%} "
+        f"have their component ranked first, {dictionary.named_unseen:.0%} without their own row; "
+        f"{dictionary.wall_s:.0f} s"
+    )
+    return ExitCode.OK if dictionary.detected == 1.0 else ExitCode.FAIL
+
+
+def _needed(fault: Fault, code: str) -> bool:
+    """Whether a check is run on a fault: frames take long, and few faults need them."""
+    return not code.endswith("frames") or any(c.endswith("frames") for c in fault.caught_by)
+
+
+def _row(fault: Fault, findings: Sequence[Finding]) -> DictionaryRow:
+    return DictionaryRow(
+        fault=fault.name,
+        ids=list(fault.ids),
+        component=fault.component,
+        what=fault.what,
+        red=sorted(f.check for f in findings if f.status is FindingStatus.RED),
+        ran=sorted(f.check for f in findings if f.status is not FindingStatus.SKIP),
+        wall_s=sum(finding.wall_s for finding in findings),
+    )
+
+
+def judged(seed: int, rows: list[DictionaryRow], wall_s: float) -> Dictionary:
+    """The dictionary of some rows, with what it knows of each fault, with and without its row."""
+    blank = Dictionary(
+        schema_version=SCHEMA_VERSION,
+        checks={check.code: check.version for check in CHECKS},
+        seed=seed,
+        rows=rows,
+        detected=sum(bool(row.red) for row in rows) / len(rows),
+        named=0.0,
+        named_unseen=0.0,
+        wall_s=wall_s,
+    )
+    named = unseen = 0
+    for row in rows:
+        others = blank.model_copy(update={"rows": [other for other in rows if other != row]})
+        named += _first(row, blank) == row.component
+        unseen += _first(row, others) == row.component
+    return blank.model_copy(update={"named": named / len(rows), "named_unseen": unseen / len(rows)})
+
+
+def _first(row: DictionaryRow, dictionary: Dictionary) -> str:
+    """The component that is ranked first for the pattern of a fault."""
+    red = {code: code in row.red for code in row.ran}
+    suspicions, _ = diagnose(red, dictionary)
+    return suspicions[0].component if suspicions else ""
+
+
+def _table(dictionary: Dictionary) -> Table:
+    table = Table("fault", "ids", "component", "red", "time")
+    for row in dictionary.rows:
+        shown = ", ".join(row.red[:4]) + (f" and {len(row.red) - 4} more" if row.red[4:] else "")
+        table.add_row(row.fault, ", ".join(row.ids), row.component, shown, f"{row.wall_s:.1f} s")
+    return table

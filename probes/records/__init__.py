@@ -1,0 +1,1 @@
+"""What a run has recorded of itself, held against what is known of it from outside."""

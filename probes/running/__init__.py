@@ -1,0 +1,1 @@
+"""Running checks on a subject: one here, or many in processes of their own."""

@@ -1,0 +1,1 @@
+"""What stored runs show of themselves, without running anything."""

@@ -1,0 +1,108 @@
+"""Every check is turned red by a planted fault, and no healthy agent turns one red."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from probes.checks.check import Check, Component
+from probes.checks.registry import CHECKS, UnknownCheckError, check_named, select
+from probes.checks.support.test_bed import Bench
+from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
+from probes.outcome import Outcome
+from probes.running.run_check import judge
+from probes.subjects import core
+from probes.subjects.core import CoreSubject, Parts
+from reports.schema import FindingStatus
+
+CODES = [check.code for check in CHECKS]
+VECTOR = [code for code in CODES if not code.endswith("frames")]
+PAIRS = [(fault.name, code) for fault in FAULTS for code in fault.caught_by]
+
+
+@pytest.mark.parametrize(("fault", "code"), PAIRS)
+def test_a_fault_turns_its_checks_red(fault, code):
+    finding = judge(check_named(code), fault_named(fault).parts.make, seed=0)
+    assert finding.status is FindingStatus.RED, finding
+    assert finding.compared > 0
+    assert finding.expected
+    assert finding.actual
+    assert finding.hint
+
+
+def test_every_check_has_a_fault_that_turns_it_red():
+    assert {code for _, code in PAIRS} == set(CODES)
+
+
+@pytest.mark.parametrize(
+    ("code", "seed"),
+    [(code, seed) for code in CODES for seed in range(1 if code.endswith("frames") else 3)],
+)
+def test_the_healthy_core_is_green(code, seed):
+    finding = judge(check_named(code), core.make, seed)
+    assert finding.status is FindingStatus.GREEN, finding
+    assert finding.compared > 0
+
+
+@pytest.mark.parametrize("code", VECTOR)
+def test_another_loss_optimizer_and_target_are_green_too(code):
+    def make(make_env, settings):
+        if settings.double is None:
+            settings = replace(settings, double=True)
+        return CoreSubject(make_env, settings, Parts(), "mse", "centred_rmsprop")
+
+    finding = judge(check_named(code), make, seed=3)
+    assert finding.status is FindingStatus.GREEN, finding
+
+
+def test_faults_and_checks_are_well_described():
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
+    assert len(set(CODES)) == len(CODES)
+    for check in CHECKS:
+        assert all([check.what, check.why, check.causes, check.experiment]), check.code
+    for fault in FAULTS:
+        assert fault.what.endswith(".")
+    assert {fault.component for fault in FAULTS} == set(Component)
+    planted = {name for fault in FAULTS for name in fault.ids}
+    assert not planted & set(ABSENT)
+    assert all(reason.endswith(".") for reason in ABSENT.values())
+
+
+def test_nothing_compared_is_red():
+    def compares_nothing(bench: Bench) -> Outcome:
+        del bench
+        return Outcome(holds=True, expected="", actual="", compared=0)
+
+    vacuous = replace(CHECKS[0], run=compares_nothing)
+    assert judge(vacuous, core.make, seed=0).status is FindingStatus.RED
+
+
+def test_a_missing_capability_is_a_skip_that_names_it():
+    class Blind(CoreSubject):
+        sample = None  # type: ignore[assignment]
+
+    def asks(bench: Bench) -> Outcome:
+        bench.trial(partial(pytest.fail, "no environment is needed"))
+        return Outcome(holds=True, expected="", actual="", compared=1)
+
+    needy = Check(**{**vars(CHECKS[0]), "needs": ("sample", "update"), "run": asks})
+    factory = partial(_without_environment, Blind)
+    finding = judge(needy, factory, seed=0)
+    assert finding.status is FindingStatus.SKIP
+    assert finding.actual == "not offered: sample"
+
+
+def _without_environment(kind, make_env, settings):
+    del make_env, settings
+    return kind.__new__(kind)
+
+
+def test_names_are_matched_and_unknown_ones_refused():
+    assert select("") == CHECKS
+    assert {check.code for check in select("world.*.vector")} <= set(VECTOR)
+    with pytest.raises(UnknownCheckError, match=r"nearest +world.constant-reward"):
+        select("world.constant-rewards")
+    with pytest.raises(UnknownFaultError, match=r"nearest +no-terminal-mask"):
+        fault_named("no-terminal-masc")
