@@ -44,7 +44,7 @@ import: setup ## judge logs of your own code like runs; needs NAME, LOGS, STEPS 
 	$(BIN)/python -m regression import
 
 crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
-	CRASHES=every $(BIN)/python -m pytest tests/regression/test_crashes.py
+	CRASHES=every $(BIN)/python -m pytest tests/regression/store/test_crashes.py
 
 test: setup ## run the tests, a file at a time on every core
 	$(BIN)/python -m pytest $(PARALLEL)

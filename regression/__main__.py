@@ -10,18 +10,18 @@ from dqn_core.device import DeviceError
 from dqn_core.envs.atari import AtariUnavailableError
 from dqn_core.memory_budget import ReplayMemoryError
 from dqn_core.trace import TraceError
-from regression.blessing import BlessingError
-from regression.calibrate import calibrate
-from regression.diff_commands import diff, trace
-from regression.doctor import doctor
-from regression.import_commands import import_logs, judge
-from regression.locks import LockHeldError
-from regression.ray_launcher import LaunchError
-from regression.references import ReferenceError
-from regression.run_command import run
-from regression.selftest import SelfTestError
-from regression.store import StoreError
-from regression.store_commands import bless, history, merge
+from regression.commands.bless import bless, history, merge
+from regression.commands.calibrate import calibrate
+from regression.commands.diff import diff, trace
+from regression.commands.doctor import doctor
+from regression.commands.import_logs import import_logs, judge
+from regression.commands.run import run
+from regression.machine.selftest import SelfTestError
+from regression.runs.launchers.ray_cluster import LaunchError
+from regression.store.blessing import BlessingError
+from regression.store.locks import LockHeldError
+from regression.store.references import ReferenceError
+from regression.store.units import StoreError
 from reports.command_line import with_environment
 from reports.load import ArtifactError
 from reports.schema import ExitCode

@@ -167,7 +167,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
         ("doctor", ["python -m regression doctor"]),
         ("bless", ["python -m regression bless"]),
         ("import", ["python -m regression import"]),
-        ("crashes", ["python -m pytest tests/regression/test_crashes.py"]),
+        ("crashes", ["python -m pytest tests/regression/store/test_crashes.py"]),
         ("test", ["python -m pytest -n logical --dist loadfile"]),
         (
             "bench",

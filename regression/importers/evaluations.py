@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from regression.importers.records import LogError, Records
+from regression.importers.episodes import LogError, Records
 
 FILE: Final = "evaluations.npz"
 MOST_BYTES: Final = 1 << 28  # unpacked

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from regression.importers.records import LogError, Records
+from regression.importers.episodes import LogError, Records
 
 MARK: Final = "tfevents"  # in the name of every event file
 TAG: Final = "charts/episodic_return"  # CleanRL's

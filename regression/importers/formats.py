@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, get_args
 
+from regression.importers.episodes import LogError, Records, require_sound
 from regression.importers.evaluations import FILE, read_evaluations
 from regression.importers.event_files import MARK, read_event_files
 from regression.importers.monitor import SUFFIX, read_monitor
 from regression.importers.plain import read_plain
-from regression.importers.records import LogError, Records, require_sound
-from regression.protocol import LogFormat, LogProtocol
+from regression.job.log_protocol import LogFormat, LogProtocol
 
 METRICS: Final[dict[LogFormat, str]] = {
     "monitor": "return of a training episode",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regression.importers.records import LogError, Records, Vector
+from regression.importers.episodes import LogError, Records, Vector
 
 
 @dataclass(frozen=True)

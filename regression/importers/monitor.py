@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from pydantic_core import from_json
 
-from regression.importers.records import LogError, Records
+from regression.importers.episodes import LogError, Records
 from regression.importers.table import read_table
 
 SUFFIX: Final = "monitor.csv"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regression.importers.records import LogError, Records
+from regression.importers.episodes import LogError, Records
 from regression.importers.table import read_table
 
 

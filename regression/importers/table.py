@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from regression.importers.records import LogError
+from regression.importers.episodes import LogError
 
 MOST_BYTES: Final = 1 << 30
 LONGEST_LINE: Final = 100_000  # characters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regression.fingerprint import fingerprint
+from regression.machine.fingerprint import fingerprint
 
 
 def pytest_benchmark_update_machine_info(config: object, machine_info: dict[str, Any]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from regression.games import resolve_job
-from regression.judge import Evidence
+from regression.gate.verdict import Evidence
+from regression.job.job import resolve_job
 from reports.schema import CURVE_COLUMNS, ReferenceInfo, SeedResult
 
 STEPS = range(100, 1_100, 100)

@@ -1,0 +1,96 @@
+"""Commands on what is stored: accept a reference, list references, merge run folders."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from regression.job.job import resolve_job
+from regression.job.job_file import read_job
+from regression.job.run_folders import RUNS
+from regression.runs.merge import merge_runs
+from regression.store.blessing import BlessingError, describe_move, proposed, refuse_thoughtless
+from regression.store.references import history as bundles
+from regression.store.references import put_in_force
+from reports.load import ArtifactError, read_verdict
+from reports.schema import VERDICT_FILE, ExitCode, Verdict
+
+
+def bless(
+    run: Path | None = None, game: str = "", reason: str = "", references: Path | None = None
+) -> ExitCode:
+    """Makes a finished run the reference of its recipe.
+
+    Args:
+        run: folder of the run; the latest one of the game, or of all, if not given.
+        game: cartpole or pong.
+        reason: why the new curves are right, a sentence.
+        references: folder of the references; the package's own, if not given.
+    """
+    refuse_thoughtless(reason)
+    run = run or _latest_run(game)
+    verdict = read_verdict(run)
+    today = datetime.now(UTC).date().isoformat()
+    bundle, curves = proposed(run, verdict, read_job(run), reason, today, references)
+    _say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
+    _say(f"blessed as {put_in_force(bundle, curves, references)}")
+    return ExitCode.OK
+
+
+def history(game: str = "", recipe: str = "", references: Path | None = None) -> ExitCode:
+    """Lists the references of a recipe, the one in force first; each is verified.
+
+    Args:
+        game: cartpole or pong; cartpole, if not given.
+        recipe: name of another recipe than the game's own on a CPU, or of imported curves.
+        references: folder of the references; the package's own, if not given.
+    """
+    name = recipe or resolve_job(game or "cartpole", "", "", "cpu", "").recipe.name
+    for bundle in bundles(name, references):
+        _say(
+            f"{bundle.content_hash[:16]}  {bundle.blessed_on}  {bundle.recipe} on {bundle.device}, "
+            f"{len(bundle.seeds)} seeds, recipe {bundle.recipe_hash[:16]}\n"
+            f"  {bundle.reason}\n"
+            f"  {describe_move(bundle.moved)}"
+        )
+    return ExitCode.OK
+
+
+def merge(
+    into: Annotated[Path, tyro.conf.Positional], runs: Annotated[list[Path], tyro.conf.Positional]
+) -> ExitCode:
+    """Brings the sealed units of several runs of one job into one folder.
+
+    Args:
+        into: folder of the whole run; made if missing.
+        runs: folders to take units from; nothing in them is changed.
+    """
+    for note in merge_runs(into, runs):
+        _say(note)
+    _say(f"judge the whole with python -m regression run --resume {into}")
+    return ExitCode.OK
+
+
+def _latest_run(game: str) -> Path:
+    """The newest finished run of a game; of any, for ""."""
+    wanted = resolve_job(game, "", "", "cpu", "").game if game else ""
+    found: dict[Path, Verdict] = {}
+    for path in RUNS.glob(f"*-*/{VERDICT_FILE}"):  # of both kinds, and not of runs/latest
+        try:
+            found[path.parent] = read_verdict(path.parent)
+        except ArtifactError:  # of another version of the harness
+            continue
+    fitting = {path: v for path, v in found.items() if not wanted or v.game == wanted}
+    if not fitting:
+        raise BlessingError(
+            f"there is no finished run{f' of {wanted}' if wanted else ''} in {RUNS}"
+        )
+    return max(fitting, key=lambda path: (fitting[path].started_utc, path.name))
+
+
+def _say(text: str) -> None:
+    Console().print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Where two runs of one seed part: the first event, tensor and element that differ."""

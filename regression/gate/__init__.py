@@ -1,0 +1,1 @@
+"""From curves to a verdict, as pure functions."""

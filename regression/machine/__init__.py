@@ -1,0 +1,1 @@
+"""What a run ran on, and what of bits that can promise."""

@@ -1,0 +1,1 @@
+"""What is sealed stays: units, references and the locks on them."""

@@ -1,0 +1,216 @@
+"""Which rung two fingerprints can claim, and which fields stand in the way of the next."""
+
+import itertools
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regression.machine.bits import bits_notes, compare_bits, with_bits
+from regression.machine.fingerprint import fingerprint
+from regression.machine.levels import GPU_SETTINGS, REQUIRED, RUNGS, claim, tell
+from reports.schema import Fingerprint, VerdictName
+
+PINS = {
+    "switch ATEN_CPU_CAPABILITY": "avx2",
+    "switch ONEDNN_MAX_CPU_ISA": "AVX2",
+    "switch MKL_CBWR": "COMPATIBLE",
+}
+GPU = {
+    "device": "cuda",
+    "gpu": "H200",
+    "gpu multiprocessors": "132",
+    "tf32": "off",
+    "cudnn autotune": "off",
+    "switch CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+FLAT = {
+    "torch version": "2.13",
+    "torch git": "cf30",
+    "numpy version": "2.4",
+    "numpy cpu features": "X86_V3 X86_V4",
+    "libc": "glibc 2.36",
+    "architecture": "x86_64",
+    "cpu": "EPYC 9654",
+    "cpu family": "AuthenticAMD 25 17",
+    "cpu capability": "AVX512",
+    "device": "cpu",
+    "threads": "1 per run",
+    "deterministic algorithms": "on",
+    "float32 matmul precision": "highest",
+    "flush denormals": "on",
+    "switch ATEN_CPU_CAPABILITY": "not set",
+    "switch ONEDNN_MAX_CPU_ISA": "not set",
+    "switch MKL_CBWR": "not set",
+    "behaviour: matmul": "aa",
+    "behaviour: numpy sin": "bb",
+    "source digest": "ff",
+    "recipe digest": "ee",
+    "driver": "550",
+}
+
+
+def made(**changes):
+    """A fingerprint of a processor; None leaves a field out."""
+    named = {name: value for name, value in (FLAT | changes).items() if value is not None}
+    return Fingerprint.model_validate(named)
+
+
+def changed(base, **changes):
+    return made(**(base | changes))
+
+
+def test_equal_machines_reach_rung_two_and_the_pins_are_in_the_way_of_three():
+    assert claim(made(), made()) == (2, sorted(PINS))
+
+
+def test_pinned_processors_of_two_families_reach_rung_three():
+    other = PINS | {"cpu": "Xeon", "cpu family": "GenuineIntel 6 143", "libc": "glibc 2.31"}
+    assert claim(made(**PINS), made(**other)) == (3, [])
+
+
+def test_unpinned_processors_of_two_families_claim_nothing():
+    claimed = claim(made(), made(**{"cpu": "Xeon", "cpu family": "GenuineIntel 6 143"}))
+    assert claimed == (0, ["cpu", "cpu family"])
+
+
+def test_several_threads_repeat_themselves_on_one_machine_only():
+    pool = PINS | {"threads": "4 per run"}
+    assert claim(made(**pool), made(**pool)) == (1, ["threads"])
+    assert claim(made(**pool), made(**pool, cpu="EPYC 9B14")) == (0, ["cpu"])
+
+
+def test_names_may_differ_within_a_class_where_behaviour_agrees():
+    other = {"cpu": "EPYC 9B14", "libc": "glibc 2.39", "numpy cpu features": "X86_V3"}
+    assert claim(made(), made(**other)).rung == 2
+    told = {"behaviour: numpy sin": "cc"}
+    assert claim(made(), made(**other, **told)) == (0, sorted([*other, *told]))
+
+
+def test_a_gpu_class_holds_across_hosts_and_never_reaches_rung_three():
+    host = {"cpu": "Xeon", "cpu family": "GenuineIntel 6 143", "cpu capability": "AVX2"}
+    claimed = claim(made(**GPU), changed(GPU, **host))
+    assert claimed.rung == 2
+    assert "device" in claimed.prevented_by
+    smaller = claim(made(**GPU), changed(GPU, **{"gpu multiprocessors": "114"}))
+    assert smaller == (0, ["gpu multiprocessors"])
+
+
+@pytest.mark.parametrize("field", GPU_SETTINGS)
+def test_a_gpu_without_its_settings_claims_nothing_even_with_itself(field):
+    loose = changed(GPU, **{field: "another"})
+    assert claim(loose, loose) == (0, [field])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("deterministic algorithms", "off"), ("float32 matmul precision", "medium")],
+)
+def test_a_processor_without_its_settings_claims_nothing_even_with_itself(field, value):
+    loose = made(**PINS, **{field: value})
+    assert claim(loose, loose) == (0, [field])
+
+
+@pytest.mark.parametrize("field", [*PINS, "architecture"])
+def test_each_pin_alone_is_in_the_way_of_rung_three(field):
+    other = made(**(PINS | {field: "not set"}))
+    assert claim(other, other) == (2, [field])
+
+
+def test_another_setting_of_mkl_is_no_pin():
+    vendor = made(**(PINS | {"switch MKL_CBWR": "AVX2"}))
+    assert claim(vendor, vendor) == (2, ["switch MKL_CBWR"])
+
+
+@pytest.mark.parametrize("field", ["source digest", "recipe digest"])
+def test_another_program_claims_nothing_on_any_machine(field):
+    assert claim(made(**PINS), made(**PINS, **{field: "00"})) == (0, [field])
+
+
+@pytest.mark.parametrize("field", REQUIRED)
+def test_what_is_not_recorded_is_not_equal(field):
+    bare = made(**{field: None})
+    assert claim(bare, bare).rung == 0
+    assert field in claim(bare, bare).prevented_by
+
+
+def test_without_a_behaviour_nothing_is_claimed_and_one_word_says_so():
+    bare = made(**{"behaviour: matmul": None, "behaviour: numpy sin": None})
+    assert claim(bare, made()) == claim(made(), bare) == claim(bare, bare) == (0, ["behaviour"])
+    assert claim(Fingerprint(), Fingerprint()) == (0, sorted([*REQUIRED, "behaviour"]))
+
+
+def test_what_is_informative_never_matters():
+    assert claim(made(**PINS), made(**PINS, driver="560")) == (3, [])
+
+
+values = st.sampled_from(["not set", "on", "off", "cpu", "cuda", "x86_64", "1 per run", "7"])
+tables = st.dictionaries(st.sampled_from([*FLAT, *GPU]), values, max_size=6)
+
+
+@given(tables, tables, st.booleans())
+def test_a_claim_has_no_direction_and_says_what_stops_it(ours, theirs, pinned):
+    base = PINS if pinned else {}
+    here, there = changed(base, **ours), changed(base, **theirs)
+    claimed = claim(here, there)
+    assert claimed == claim(there, here)
+    assert (claimed.rung == 3) == (claimed.prevented_by == [])
+    assert claimed.rung < len(RUNGS)
+    # No pair claims more than its weaker side does with itself.
+    assert claimed.rung <= min(claim(here, here).rung, claim(there, there).rung)
+
+
+def test_a_sentence_names_the_rung_and_what_prevents_more():
+    assert tell(claim(made(), made()), "by itself") == (
+        "Rung 2 by itself: equal bits on the same class of device and libraries; rung 3 is "
+        "prevented by switch ATEN_CPU_CAPABILITY, switch MKL_CBWR, switch ONEDNN_MAX_CPU_ISA."
+    )
+    assert tell(claim(made(**PINS), made(**PINS)), "x").endswith("is not built.")
+    assert "and 10 more." in tell(claim(Fingerprint(), Fingerprint()), "x")
+
+
+def test_this_process_repeats_itself():
+    here = Fingerprint.model_validate(fingerprint("cpu"))
+    assert claim(here, here).rung >= 2
+
+
+def curve(*digests, first=64):
+    steps = range(first, first * (len(digests) + 1), first)
+    return pd.DataFrame({"step": steps, "weights_digest": digests})
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1), st.lists(st.sampled_from("abc"), min_size=1))
+def test_bits_part_at_the_first_window_that_differs(here, there):
+    check = compare_bits(3, curve(*here), curve(*there), promised=True)
+    pairs = list(itertools.zip_longest(here, there))
+    parted = [64 * n for n, (one, other) in enumerate(pairs, 1) if one != other]
+    assert (check.seed, check.windows) == (3, len(pairs))
+    assert check.first_difference == (parted[0] if parted else None)
+
+
+def test_curves_without_digests_cannot_be_compared():
+    whole = curve("a", "b")
+    without = [whole.drop(columns="weights_digest"), whole.assign(weights_digest=None)]
+    for bare in without:
+        assert compare_bits(0, whole, bare, promised=True) is None
+        assert compare_bits(0, bare, whole, promised=True) is None
+
+
+@pytest.mark.parametrize("name", list(VerdictName))
+def test_a_broken_promise_turns_a_pass_into_a_watch_and_is_told_in_any_verdict(name):
+    broken = compare_bits(3, curve("a", "b"), curve("a", "c"), promised=True)
+    verdict, sentence = with_bits(name, "So.", [broken])
+    assert verdict is (VerdictName.WATCH if name is VerdictName.PASS else name)
+    assert sentence.endswith("where equal ones are promised: seed 3 from step 128 on.")
+
+
+def test_kept_promises_and_none_change_no_verdict_and_are_noted():
+    kept = compare_bits(3, curve("a"), curve("a"), promised=True)
+    free = compare_bits(4, curve("a"), curve("b"), promised=False)
+    assert with_bits(VerdictName.PASS, "So.", [kept, free]) == (VerdictName.PASS, "So.")
+    assert bits_notes([kept, free]) == [
+        "Reference seed 3, trained again: bits equal in all 1 windows.",
+        "Reference seed 4, trained again: bits differ from step 64 on; "
+        "equal bits were not promised.",
+    ]
