@@ -4,14 +4,14 @@ from dqn_core.loop import Trainer
 from dqn_core.recipes.file import load_recipe, recipe_names
 from dqn_core.recipes.schema import Recipe
 from dqn_core.records import BlockRecord
-from dqn_core.train import TrainingRun, Window
+from dqn_core.train import CurveWindow, TrainingRun
 
 __all__ = [
     "BlockRecord",
+    "CurveWindow",
     "Recipe",
     "Trainer",
     "TrainingRun",
-    "Window",
     "load_recipe",
     "recipe_names",
 ]

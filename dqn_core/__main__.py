@@ -15,7 +15,7 @@ from dqn_core.cuda_graphs import CaptureError
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.envs.atari import AtariUnavailableError
 from dqn_core.loop import Trainer
-from dqn_core.memory_budget import ReplayMemoryError, gpu_is_full
+from dqn_core.memory_budget import ReplayMemoryError, out_of_memory_message
 from dqn_core.progress import Progress
 from dqn_core.recipes.file import load_recipe
 from dqn_core.train import RunFolderError, TrainingRun
@@ -97,7 +97,7 @@ def main() -> int:
         print("interrupted; continue with --resume", file=sys.stderr)
         return INTERRUPTED
     except torch.OutOfMemoryError as error:
-        print(f"error: {gpu_is_full(error)}", file=sys.stderr)
+        print(f"error: {out_of_memory_message(error)}", file=sys.stderr)
         return INFRA
     except (
         AtariUnavailableError,

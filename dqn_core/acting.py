@@ -40,7 +40,7 @@ class FrameStack:
             self.obs[:, -1] = row
 
 
-class Transitions(NamedTuple):
+class VectorTransition(NamedTuple):
     """One tick of N environments, as the replay memory takes it.
 
     Attributes:
@@ -62,7 +62,7 @@ class Transitions(NamedTuple):
     next_obs: Array
 
 
-class Episode(NamedTuple):
+class FinishedEpisode(NamedTuple):
     """A finished episode: its environment, undiscounted raw return, and length in steps."""
 
     env: int
@@ -84,7 +84,7 @@ class Actor:
 
     def __init__(self, envs: Envs, frame_stack: int, stream: Stream) -> None:
         self.envs = envs
-        self._finished: list[Episode] = []
+        self._finished: list[FinishedEpisode] = []
         self._stream = stream
         self._stack = self.make_stack(envs, frame_stack)
         self._row = envs.reset()
@@ -94,14 +94,14 @@ class Actor:
         self._length = np.zeros(envs.num_envs, np.int64)
 
     def play(
-        self, agent: Agent, epsilon: npt.NDArray[np.float64], *, cut: bool
-    ) -> list[Transitions]:
+        self, agent: Agent, epsilon: npt.NDArray[np.float64], *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """Takes some steps in every environment.
 
         Args:
             agent: whose Q-values are followed; they are not changed.
             epsilon: [T, N] float64, probability of a random action for each step.
-            cut: truncate all episodes with the last tick.
+            truncate_last: truncate all episodes with the last tick.
 
         Returns:
             T ticks.
@@ -117,39 +117,39 @@ class Actor:
                 # numpy's argmax takes the first of equal values, on every device.
                 greedy = agent.q_values(self._stack.obs).argmax(axis=1)
                 action = np.where(explore[tick], action, greedy)
-            ticks.append(self._tick(action, cut=cut and tick == last))
+            ticks.append(self._tick(action, truncate_last=truncate_last and tick == last))
         return ticks
 
-    def take_finished(self) -> list[Episode]:
+    def take_finished(self) -> list[FinishedEpisode]:
         """The episodes that ended since this was last asked, in order."""
         finished, self._finished = self._finished, []
         return finished
 
-    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
+    def _tick(self, action: npt.NDArray[np.int64], *, truncate_last: bool) -> VectorTransition:
         starting, first_obs = self._starting, self._row[self._starting]
         forced = self.envs.forced_action()
         if forced is not None:
             action = np.where(forced >= 0, forced, action)
         tick = self.envs.step(action)
-        truncated = ~tick.terminated if cut else tick.truncated
+        truncated = ~tick.terminated if truncate_last else tick.truncated
         self._return += tick.reward
         self._length += 1
         self._row = tick.next_obs
         self._starting = (tick.terminated | truncated).nonzero()[0]
         if len(self._starting):
             self._report(tick.reported)
-            if not cut:
+            if not truncate_last:
                 self._row = self.envs.begin(tick.terminated | truncated)
         self._stack.push(self._row)
         if len(self._starting):
             self._stack.start(self._starting, self._row[self._starting])
-        return Transitions(
+        return VectorTransition(
             starting, first_obs, action, tick.reward, tick.terminated, truncated, tick.next_obs
         )
 
     def _report(self, reported: npt.NDArray[np.bool_]) -> None:
         for env in np.flatnonzero(reported):
             total, length = float(self._return[env]), int(self._length[env])
-            self._finished.append(Episode(int(env), total, length))
+            self._finished.append(FinishedEpisode(int(env), total, length))
             self._return[env] = 0.0
             self._length[env] = 0

@@ -28,7 +28,7 @@ TARGET_ROWS: Final = 1_024
 TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 128
 # Weights from which learning on a CPU is worth a second thread; smaller networks learn in less time
 # than threads take to meet.
-LARGE_NETWORK: Final = 500_000
+THREADS_PAY_OFF_FROM_WEIGHTS: Final = 500_000
 
 
 class Agent:
@@ -68,13 +68,17 @@ class Agent:
         initialise(self.online_net, recipe.network.init, stream)
         self.target_net = copy.deepcopy(self.online_net).requires_grad_(requires_grad=False)
         # Listed once: walking the modules takes longer than a norm over what they hold.
-        self._leaves = self.online_net.leaves
+        self._optimized_tensors = self.online_net.optimized_tensors
         on_a_cpu = device.type == "cpu"
-        self.large = on_a_cpu and sum(leaf.numel() for leaf in self._leaves) >= LARGE_NETWORK
+        self.large = (
+            on_a_cpu
+            and sum(leaf.numel() for leaf in self._optimized_tensors)
+            >= THREADS_PAY_OFF_FROM_WEIGHTS
+        )
         frames = on_a_cpu and len(obs_shape) > 1
         self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if frames else TARGET_ROWS
         self._acting_net: QNetwork | None = None
-        self.optimizer = make_optimizer(recipe, self._leaves)
+        self.optimizer = make_optimizer(recipe, self._optimized_tensors)
         self.scheduler = make_scheduler(recipe, self.optimizer)
 
     def q_values(self, obs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -100,7 +104,7 @@ class Agent:
         _copy_weights(self.online_net, self._acting_net)
         twin = copy.copy(self)
         twin.online_net = self._acting_net
-        twin._leaves = self._acting_net.leaves  # noqa: SLF001  # of its own kind
+        twin._optimized_tensors = self._acting_net.optimized_tensors  # noqa: SLF001  # of its own kind
         return twin
 
     def td_target(self, batch: Batch) -> Tensor:
@@ -160,8 +164,8 @@ class Agent:
             chunks.append(batches.rows(first * size, last * size))
             synced.append(until_sync == period)
             first = last
-        helper = self.online_net.helper
-        if helper is None or self.recipe.td.double:  # which has nothing to compute ahead
+        second_thread = self.online_net.second_thread
+        if second_thread is None or self.recipe.td.double:  # which has nothing to compute ahead
             yield from map(self.td_target, chunks)
             return
         begun: Future[Tensor] | None = None
@@ -169,7 +173,7 @@ class Agent:
             target = begun.result() if begun else self.td_target(chunk)
             following = index + 1
             can_begin = following < len(chunks) and not synced[following]
-            begun = helper.submit(self.td_target, chunks[following]) if can_begin else None
+            begun = second_thread.submit(self.td_target, chunks[following]) if can_begin else None
             yield target
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -192,7 +196,7 @@ class Agent:
     def apply_gradients(self) -> None:
         """One step of the optimizer and of the learning-rate schedule."""
         if self.recipe.gradient_clip_value != "none":
-            clip_grad_value_(self._leaves, self.recipe.gradient_clip_value)
+            clip_grad_value_(self._optimized_tensors, self.recipe.gradient_clip_value)
         self.optimizer.step()
         if self.scheduler is not None and self.updates < decay_updates(self.recipe):
             self.scheduler.step()
@@ -203,7 +207,7 @@ class Agent:
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the last gradient over all parameters."""
-        gradients = [leaf.grad for leaf in self._leaves if leaf.grad is not None]
+        gradients = [leaf.grad for leaf in self._optimized_tensors if leaf.grad is not None]
         norms = torch._foreach_norm(gradients)  # noqa: SLF001  # all in one kernel of a GPU
         return float(torch.linalg.vector_norm(torch.stack(norms)))
 
@@ -215,12 +219,12 @@ class Agent:
     def weights_digest(self) -> str:
         """CRC-32 over the bytes of the online weights, in order, as eight hexadecimal digits."""
         crc = 0
-        for leaf in self._leaves:
+        for leaf in self._optimized_tensors:
             crc = zlib.crc32(leaf.detach().cpu().contiguous().numpy().data, crc)
         return f"{crc:08x}"
 
 
 @torch.no_grad()
 def _copy_weights(source: QNetwork, target: QNetwork) -> None:
-    for there, here in zip(target.leaves, source.leaves, strict=True):
+    for there, here in zip(target.optimized_tensors, source.optimized_tensors, strict=True):
         there.copy_(here)

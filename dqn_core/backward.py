@@ -24,17 +24,17 @@ PARAMETERS: Final = (False, True, True)
 
 
 @contextmanager
-def aside(helper: Executor | None) -> Iterator[Begin]:
+def shared_work(second_thread: Executor | None) -> Iterator[Begin]:
     """Gives the function that begins some work: in the thread of a helper, or at once.
 
     All that was begun has ended at the end, and what it raised is raised there.
     """
-    if helper is None:
+    if second_thread is None:
         yield lambda work, *arguments: work(*arguments)
         return
     begun: list[Future[None]] = []
     try:
-        yield lambda work, *arguments: begun.append(helper.submit(work, *arguments))
+        yield lambda work, *arguments: begun.append(second_thread.submit(work, *arguments))
     finally:
         wait(begun)
     for one in begun:

@@ -29,9 +29,9 @@ from dqn_core.replay import Batch
 
 Work = Callable[[], tuple[Tensor, ...]]
 # Does recorded work again; the results are the same memory each time.
-Again = Callable[[], tuple[Tensor, ...]]
+GraphReplay = Callable[[], tuple[Tensor, ...]]
 # Is given the work, and what does it once and takes all of it back.
-Recorder = Callable[[Work, Callable[[], None]], Again]
+Recorder = Callable[[Work, Callable[[], None]], GraphReplay]
 
 _recording: Final = threading.Lock()
 
@@ -42,7 +42,7 @@ class CaptureError(RuntimeError):
     """Work that could not be recorded as a CUDA graph."""
 
 
-def cuda_graph(work: Work, rehearse: Callable[[], None]) -> Again:
+def cuda_graph(work: Work, warm_up: Callable[[], None]) -> GraphReplay:
     """Records work as a CUDA graph.
 
     Raises:
@@ -50,11 +50,13 @@ def cuda_graph(work: Work, rehearse: Callable[[], None]) -> Again:
     """
     try:
         graph = torch.cuda.CUDAGraph()
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):  # libraries set themselves up, and choose their kernels
-            rehearse()
-        torch.cuda.current_stream().wait_stream(aside)
+        side_stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
+        side_stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(
+            side_stream
+        ):  # libraries set themselves up, and choose their kernels
+            warm_up()
+        torch.cuda.current_stream().wait_stream(side_stream)
         # Only this thread is held to what may be recorded, for another one may be acting. But torch
         # records one graph at a time.
         with _recording, torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -66,16 +68,16 @@ def cuda_graph(work: Work, rehearse: Callable[[], None]) -> Again:
             "  next      update the driver, or train with --device cpu"
         ) from error
 
-    def again() -> tuple[Tensor, ...]:
+    def replay() -> tuple[Tensor, ...]:
         graph.replay()
         return results
 
-    return again
+    return replay
 
 
-def every_time(work: Work, rehearse: Callable[[], None]) -> Again:
+def every_time(work: Work, warm_up: Callable[[], None]) -> GraphReplay:
     """Records nothing: the work is done anew each time."""
-    del rehearse
+    del warm_up
     return work
 
 
@@ -91,7 +93,7 @@ class _Recorded:
 
     batches: Batch
     rates: Tensor
-    again: Again
+    replay: GraphReplay
 
 
 class CapturedLearning:
@@ -125,11 +127,11 @@ class CapturedLearning:
                 getattr(recorded.batches, name).copy_(getattr(batches, name))
             recorded.batches.slots[:] = batches.slots
             recorded.rates.copy_(torch.tensor(rates, dtype=recorded.rates.dtype))
-            errors, values, *gradients = recorded.again()
+            errors, values, *gradients = recorded.replay()
         finally:
             agent.scheduler, group["lr"] = scheduler, rate_after
             agent.updates = before + updates
-        for leaf, gradient in zip(agent.online_net.leaves, gradients, strict=True):
+        for leaf, gradient in zip(agent.online_net.optimized_tensors, gradients, strict=True):
             leaf.grad = gradient
         return errors, values
 
@@ -157,10 +159,10 @@ class CapturedLearning:
             prepared = _Prepared(agent.optimizer.param_groups[0], rates)
             agent.scheduler = cast("LRScheduler", prepared)  # only ever stepped
             errors, values = agent.learn(static, updates)
-            gradients = [leaf.grad for leaf in agent.online_net.leaves]
+            gradients = [leaf.grad for leaf in agent.online_net.optimized_tensors]
             return errors, values, *(one for one in gradients if one is not None)  # none is
 
-        def rehearse() -> None:
+        def warm_up() -> None:
             before, known = agent.updates, {n: t.clone() for n, t in self._state().items()}
             for name in COLUMNS:  # anything valid
                 getattr(static, name).copy_(getattr(batches, name))
@@ -170,18 +172,18 @@ class CapturedLearning:
                 # What only the first update makes begins as zeros.
                 tensor.copy_(known[name]) if name in known else tensor.zero_()
 
-        return _Recorded(static, rates, self._recorder(work, rehearse))
+        return _Recorded(static, rates, self._recorder(work, warm_up))
 
     def _state(self) -> dict[str, Tensor]:
         """All that an update changes."""
         agent = self._agent
         nets = {"online": agent.online_net, "target": agent.target_net}
-        leaves = {
+        optimized_tensors = {
             f"{name} {index}": leaf.detach()
             for name, net in nets.items()
-            for index, leaf in enumerate(net.leaves)
+            for index, leaf in enumerate(net.optimized_tensors)
         }
-        return leaves | optimizer_tensors(agent.optimizer)
+        return optimized_tensors | optimizer_tensors(agent.optimizer)
 
 
 class CapturedActing:
@@ -197,7 +199,7 @@ class CapturedActing:
         self._obs: Tensor | None = None
         self._agent: Agent | None = None
 
-    def standing_in(self, agent: Agent) -> Agent:
+    def graphed_policy(self, agent: Agent) -> Agent:
         """An agent to act with: as another one is now, but for this way to its Q-values.
 
         Args:
@@ -224,16 +226,16 @@ class CapturedActing:
             return values
 
     def _record(self, obs: Tensor) -> None:
-        assert self._agent is not None  # `standing_in` comes first
+        assert self._agent is not None  # `graphed_policy` comes first
         net, seen = self._agent.online_net, obs.to(self._agent.device, copy=True)
 
         def work() -> tuple[Tensor, ...]:
             return (net.infer(seen),)
 
-        def rehearse() -> None:
+        def warm_up() -> None:
             work()
 
-        self._obs, self._again = seen, self._recorder(work, rehearse)
+        self._obs, self._again = seen, self._recorder(work, warm_up)
 
 
 class _Prepared:

@@ -35,7 +35,7 @@ def evaluate(trainer: Trainer, index: int) -> npt.NDArray[np.float64]:
     share = section.episodes // section.num_envs
     returns: list[list[float]] = [[] for _ in range(section.num_envs)]
     while any(len(played) < share for played in returns):
-        actor.play(trainer.agent, epsilon, cut=False)
+        actor.play(trainer.agent, epsilon, truncate_last=False)
         for episode in actor.take_finished():
             returns[episode.env].append(episode.total)
     envs.close()

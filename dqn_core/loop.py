@@ -31,7 +31,7 @@ import numpy.typing as npt
 import torch
 
 from dqn_core import td
-from dqn_core.acting import Actor, Episode, FrameStack, Transitions
+from dqn_core.acting import Actor, FinishedEpisode, FrameStack, VectorTransition
 from dqn_core.agent import Agent
 from dqn_core.cuda_graphs import CapturedActing, CapturedLearning, cuda_graph
 from dqn_core.device import available_cores, thread
@@ -148,15 +148,17 @@ class Trainer:
         actor = self.make_actor(envs, self.recipe.frame_stack, exploring)
         last = loop.segment_steps // loop.block_steps - 1
         steps = np.arange(self.step, self.step + loop.segment_steps)
-        chances = self.epsilon(steps).reshape(last + 1, -1, loop.num_envs)
+        epsilons = self.epsilon(steps).reshape(last + 1, -1, loop.num_envs)
         with thread("acting") as player, self._helped():
 
-            def begin(block: int) -> Future[list[Transitions]]:
+            def begin(block: int) -> Future[list[VectorTransition]]:
                 policy = self._policy(self.agent.frozen())
-                return player.submit(actor.play, policy, chances[block], cut=block == last)
+                return player.submit(
+                    actor.play, policy, epsilons[block], truncate_last=block == last
+                )
 
-            begun: Future[list[Transitions]] | None = None
-            for block, chance in enumerate(chances):
+            begun: Future[list[VectorTransition]] | None = None
+            for block, block_epsilon in enumerate(epsilons):
                 if loop.overlap:
                     playing = begun or begin(block)
                     if not self.threaded:
@@ -164,36 +166,45 @@ class Trainer:
                     learned = self._learn(sampling, steps_in_replay=self.step)
                     ticks = playing.result()
                 else:
-                    ticks = actor.play(self._policy(self.agent), chance, cut=block == last)
+                    ticks = actor.play(
+                        self._policy(self.agent), block_epsilon, truncate_last=block == last
+                    )
                     self._append(ticks)
                     learned = self._learn(sampling, steps_in_replay=self.step + loop.block_steps)
                 self.step += loop.block_steps
-                episodes, drawn = actor.take_finished(), [stream.digest for stream in streams]
+                episodes, stream_digests = (
+                    actor.take_finished(),
+                    [stream.digest for stream in streams],
+                )
                 if loop.overlap:
                     # Nothing is left to do for this block that acting in the next one waits for.
                     begun = begin(block + 1) if self.threaded and block < last else None
                     self._append(ticks)
-                yield self._record(ticks, episodes, float(chance[-1, -1]), learned, drawn)
+                yield self._record(
+                    ticks, episodes, float(block_epsilon[-1, -1]), learned, stream_digests
+                )
         envs.close()
 
     @contextmanager
     def _helped(self) -> Iterator[None]:
         """Lends a large network a second thread to learn with."""
-        with thread("helper") as helper:
-            self.agent.online_net.helper = helper if self.threaded and self.agent.large else None
+        with thread("helper") as second_thread:
+            self.agent.online_net.second_thread = (
+                second_thread if self.threaded and self.agent.large else None
+            )
             try:
                 yield
             finally:
-                self.agent.online_net.helper = None
+                self.agent.online_net.second_thread = None
 
     def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Probability of a random action after so many agent steps, [N]."""
         return epsilon(steps, self.recipe.exploration, self.recipe.replay.warmup_steps)
 
     def _policy(self, agent: Agent) -> Agent:
-        return self.acting.standing_in(agent) if self.acting else agent
+        return self.acting.graphed_policy(agent) if self.acting else agent
 
-    def _append(self, ticks: list[Transitions]) -> None:
+    def _append(self, ticks: list[VectorTransition]) -> None:
         """Puts transitions into the replay memory, as many at once as episodes allow."""
         starts = [index for index, tick in enumerate(ticks) if len(tick.starting)]
         for first, last in pairwise(sorted({0, *starts, len(ticks)})):
@@ -221,11 +232,11 @@ class Trainer:
 
     def _record(
         self,
-        ticks: list[Transitions],
-        episodes: list[Episode],
-        chance: float,
+        ticks: list[VectorTransition],
+        episodes: list[FinishedEpisode],
+        block_epsilon: float,
         learned: _Learned,
-        drawn: list[int],
+        stream_digests: list[int],
     ) -> BlockRecord:
         window = self.recipe.loop.window_steps
         columns = [np.array(column) for column in list(zip(*ticks, strict=True))[2:6]]
@@ -239,23 +250,27 @@ class Trainer:
             truncated=truncated,
             episode_return=np.array([episode.total for episode in episodes], np.float64),
             episode_length=np.array([episode.length for episode in episodes], np.int64),
-            epsilon=chance,
+            epsilon=block_epsilon,
             learning_rate=self.agent.learning_rate,
             replay_slots=learned.replay_slots,
             loss=learned.loss,
             q_mean=learned.q_mean,
             gradient_norm=self.agent.gradient_norm() if len(learned.loss) else float("nan"),
             weights_digest="" if self.step % window else self.agent.weights_digest(),
-            digests=self._digests(ticks, columns, learned, drawn),
+            digests=self._digests(ticks, columns, learned, stream_digests),
         )
 
     def _digests(
-        self, ticks: list[Transitions], columns: list[Array], learned: _Learned, drawn: list[int]
+        self,
+        ticks: list[VectorTransition],
+        columns: list[Array],
+        learned: _Learned,
+        stream_digests: list[int],
     ) -> npt.NDArray[np.uint64]:
         """In the order of `BLOCK_EVENTS`."""
         if not self.traced:
             return np.empty(0, np.uint64)
-        env, explore, replay = drawn
+        env, explore, replay = stream_digests
         seen = [tick.next_obs for tick in ticks]
         seen += [tick.first_obs for tick in ticks if len(tick.starting)]
         values = [
@@ -267,6 +282,6 @@ class Trainer:
             array_digest(learned.replay_slots),
             array_digest(learned.loss),
             array_digest(learned.q_mean),
-            tensors_digest(self.agent.online_net.leaves),
+            tensors_digest(self.agent.online_net.optimized_tensors),
         ]
         return np.array(values, np.uint64)

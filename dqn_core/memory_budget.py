@@ -18,7 +18,7 @@ class ReplayMemoryError(MemoryError):
     """The replay memory would not fit; raised before anything is allocated."""
 
 
-def gpu_is_full(error: torch.OutOfMemoryError) -> str:
+def out_of_memory_message(error: torch.OutOfMemoryError) -> str:
     """What to tell of a GPU that ran out of memory while training."""
     return (
         f"the GPU ran out of memory: {str(error).partition(' If reserved')[0]}\n"

@@ -18,13 +18,13 @@ from torch.nn import functional
 from torch.nn.utils import skip_init
 
 from dqn_core.backward import (
-    aside,
     convolution_input_gradient,
     set_convolution_gradients,
     set_linear_gradients,
+    shared_work,
     threshold_backward,
 )
-from dqn_core.recipes.schema import Network, Precision
+from dqn_core.recipes.schema import NetworkSection, Precision
 from dqn_core.streams import Stream
 
 Pullback = Callable[[Tensor], None]
@@ -43,10 +43,12 @@ CONVOLUTIONS: Final = {
 class QNetwork(nn.Module):
     """A network from observations to Q-values, [B, A] float32."""
 
-    helper: Executor | None = None  # a thread that shares the work of learning, to the same bits
+    second_thread: Executor | None = (
+        None  # a thread that shares the work of learning, to the same bits
+    )
 
     @property
-    def leaves(self) -> list[Tensor]:
+    def optimized_tensors(self) -> list[Tensor]:
         """What an optimizer moves: tensors that hold every weight once, each with its `.grad`."""
         return list(self.parameters())
 
@@ -92,8 +94,8 @@ class Mlp(QNetwork):
         self._gradients_of = [(layer.weight.grad, layer.bias.grad) for layer in layers]
 
     @property
-    def leaves(self) -> list[Tensor]:
-        """As `QNetwork.leaves`: the one vector."""
+    def optimized_tensors(self) -> list[Tensor]:
+        """As `QNetwork.optimized_tensors`: the one vector."""
         return [self._vector]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Mlp:
@@ -194,7 +196,7 @@ class Cnn(QNetwork):
 
         @torch.no_grad()
         def pullback(gradient: Tensor) -> None:
-            with aside(self.helper) as begin:
+            with shared_work(self.second_thread) as begin:
                 for layer, inputs in zip(reversed(layers), reversed(rows), strict=True):
                     begin(set_linear_gradients, layer, inputs, gradient)
                     gradient = threshold_backward(gradient @ layer.weight, inputs, 0)
@@ -245,7 +247,7 @@ def _in_one_vector(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def make_network(
-    network: Network, obs_shape: tuple[int, ...], num_actions: int, device: torch.device
+    network: NetworkSection, obs_shape: tuple[int, ...], num_actions: int, device: torch.device
 ) -> QNetwork:
     """Builds the network of a recipe, with uninitialised weights.
 

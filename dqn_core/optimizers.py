@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, LinearLR, LRScheduler
 
-from dqn_core.recipes.schema import Adam as AdamSection
-from dqn_core.recipes.schema import Recipe
+from dqn_core.recipes.schema import AdamSection, Recipe
 
 
 class CentredRmsProp(Optimizer):

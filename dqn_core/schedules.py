@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.recipes.schema import Exploration
+from dqn_core.recipes.schema import ExplorationSection
 
 
 def epsilon(
-    step: npt.NDArray[np.int64], exploration: Exploration, warmup_steps: int
+    step: npt.NDArray[np.int64], exploration: ExplorationSection, warmup_steps: int
 ) -> npt.NDArray[np.float64]:
     """Probability of a uniformly random action: one while warming up, then linear, then constant.
 

@@ -36,7 +36,7 @@ class CurveError(RunFolderError):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CurveWindow:
     """What happened within `loop.window_steps` agent steps; nan where there was nothing.
 
     Attributes:
@@ -101,7 +101,7 @@ class TrainingRun:
         if resume:
             self._resume()
 
-    def windows(self) -> Iterator[Window]:
+    def windows(self) -> Iterator[CurveWindow]:
         """Trains to the end, a window at a time; all but the last segment is safe on disk."""
         recipe = self.trainer.recipe
         blocks: list[BlockRecord] = []
@@ -158,7 +158,7 @@ class TrainingRun:
             shutil.rmtree(path)
 
     def _begin(self) -> None:
-        header = [field.name for field in fields(Window)]
+        header = [field.name for field in fields(CurveWindow)]
         try:
             file = self._curve.open("x", newline="")
         except FileExistsError:
@@ -232,7 +232,7 @@ class TrainingRun:
             aside.unlink(missing_ok=True)
             raise
 
-    def _write_row(self, window: Window) -> None:
+    def _write_row(self, window: CurveWindow) -> None:
         with self._curve.open("a", newline="") as file:
             csv.writer(file).writerow(asdict(window).values())
 
@@ -245,10 +245,10 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _summary(blocks: list[BlockRecord], played: list[float], rolling: deque[float]) -> Window:
+def _summary(blocks: list[BlockRecord], played: list[float], rolling: deque[float]) -> CurveWindow:
     returns = [float(r) for block in blocks for r in block.episode_return]
     last = blocks[-1]
-    return Window(
+    return CurveWindow(
         step=last.step,
         episodes=len(returns),
         episode_return=_mean(returns),

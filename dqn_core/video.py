@@ -50,7 +50,7 @@ class Player:
         epsilon = np.full((1, 1), recipe.evaluation.epsilon)
         frames: list[Frame] = []
         while not (finished := actor.take_finished()):
-            (transitions,) = actor.play(agent, epsilon, cut=False)
+            (transitions,) = actor.play(agent, epsilon, truncate_last=False)
             if self._record:
                 frames.append(self._frame(transitions.next_obs))
         envs.close()

@@ -17,7 +17,7 @@ from probes.checks.registry import UnknownCheckError, check_named, select
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
 from probes.diagnosis.fault_matrix import measure
 from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
-from probes.running.isolation import Job, run_jobs
+from probes.running.isolation import CheckJob, run_jobs
 from probes.stored_runs.show_records import show_records
 from probes.subject import SubjectError
 from reports.command_line import with_environment
@@ -77,7 +77,7 @@ def probes(
     console = Console(width=None if sys.stdout.isatty() else 160, stderr=json)
     console.print(f"{name}: {len(chosen)} checks, seed {seed}", markup=False)
     started = time.monotonic()
-    jobs = [Job(check, agent or CORE, fault, int(seed)) for check in chosen]
+    jobs = [CheckJob(check, agent or CORE, fault, int(seed)) for check in chosen]
     findings = _run(jobs, console)
     report = _report(name, int(seed), findings, load_dictionary(), time.monotonic() - started)
     if json:
@@ -91,7 +91,7 @@ def probes(
     return ExitCode.FAIL if red else ExitCode.OK
 
 
-def _run(jobs: list[Job], console: Console) -> list[Finding]:
+def _run(jobs: list[CheckJob], console: Console) -> list[Finding]:
     """Findings in the order of the jobs; says how far it is now and then."""
     # The long ones first, so that no core ends the run alone with one of them.
     urgent = sorted(jobs, key=lambda job: not job.check.code.endswith("frames"))

@@ -50,13 +50,13 @@ class CheckRun:
             AssertionError: if it is red, with expected, actual and likely causes.
         """
         from probes.checks.registry import check_named  # noqa: PLC0415
-        from probes.running.run_check import judge  # noqa: PLC0415  # see above
+        from probes.running.run_check import run_check  # noqa: PLC0415  # see above
         from probes.subject import load_factory  # noqa: PLC0415
         from reports.schema import FindingStatus  # noqa: PLC0415
 
         name = self._factory
         factory = load_factory(name) if isinstance(name, str) else name
-        self.finding = finding = judge(check_named(self.code), factory, self._seed)
+        self.finding = finding = run_check(check_named(self.code), factory, self._seed)
         if finding.status is FindingStatus.SKIP:
             pytest.skip(finding.actual)
         if finding.status is FindingStatus.RED:
@@ -137,11 +137,11 @@ def check_agent(
     """
     from probes.checks.registry import select  # noqa: PLC0415
     from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern  # noqa: PLC0415  # see above
-    from probes.running.run_check import judge  # noqa: PLC0415
+    from probes.running.run_check import run_check  # noqa: PLC0415
     from reports.schema import FindingStatus  # noqa: PLC0415
 
     expected = dict(expected_failures or {})
-    findings = [judge(check, factory, seed) for check in select(checks)]
+    findings = [run_check(check, factory, seed) for check in select(checks)]
     problems = [
         told(finding)
         for finding in findings

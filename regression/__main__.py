@@ -20,7 +20,7 @@ from regression.machine.selftest import SelfTestError
 from regression.runs.launchers.ray_cluster import LaunchError
 from regression.store.blessing import BlessingError
 from regression.store.locks import LockHeldError
-from regression.store.references import ReferenceError
+from regression.store.references import UnusableReferenceError
 from regression.store.units import StoreError
 from reports.command_line import with_environment
 from reports.load import ArtifactError
@@ -70,7 +70,7 @@ def main() -> int:
         LaunchError,
         LockHeldError,
         OSError,
-        ReferenceError,
+        UnusableReferenceError,
         ReplayMemoryError,
         SelfTestError,
         StoreError,

@@ -164,7 +164,7 @@ class BitsCheck(Artifact):
     seed: int
     windows: int  # compared
     first_difference: int | None  # step of the first window whose weights differ; None: equal
-    promised: bool  # whether the rung of the two fingerprints promises equal bits
+    promised: bool  # whether the level of the two fingerprints promises equal bits
 
 
 class ReferenceInfo(Artifact):
@@ -188,7 +188,7 @@ class Cell(Artifact):
     seeds: int
     p_value: float | None  # of stage two; None where it was not needed
     p_holm: float | None  # the same, by Holm's correction over all cells
-    rung: int | None  # that the cell and its reference can claim
+    level: int | None  # that the cell and its reference can claim
 
 
 class Verdict(Artifact):
@@ -211,8 +211,8 @@ class Verdict(Artifact):
     seeds: list[SeedResult] = Field(default_factory=list)
     reference: ReferenceInfo | None = None
     fingerprint: Fingerprint = Field(default_factory=Fingerprint)
-    rung: int | None = None  # of reproducibility, that run and reference can claim; None: unknown
-    rung_prevented_by: list[str] = Field(default_factory=list)  # fields in the way of the next one
+    level: int | None = None  # of reproducibility, that run and reference can claim; None: unknown
+    level_prevented_by: list[str] = Field(default_factory=list)  # fields in the way of the next one
     bits: list[BitsCheck] = Field(default_factory=list)
     cells: list[Cell] = Field(default_factory=list)  # none where there was one device
     reproduce: list[str] = Field(default_factory=list)  # commands

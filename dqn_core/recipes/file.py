@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dqn_core.recipes.schema import Adam, AtariEnv, CentredRmsProp, GymnasiumEnv, Recipe, Section
+from dqn_core.recipes.schema import (
+    AdamSection,
+    AtariEnv,
+    CentredRmsPropSection,
+    GymnasiumEnv,
+    Recipe,
+    Section,
+)
 
 
 class RecipeError(ValueError):
@@ -90,7 +97,7 @@ def _known_keys(section: list[str]) -> list[str]:
     members: dict[str, list[type[Section]]] = {
         "": [Recipe],
         "env": [GymnasiumEnv, AtariEnv],
-        "optimizer": [Adam, CentredRmsProp],
+        "optimizer": [AdamSection, CentredRmsPropSection],
     }
     name = section[0] if section else ""
     if name not in members:

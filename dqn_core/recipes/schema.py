@@ -58,7 +58,7 @@ class AtariEnv(Section):
     episode_limit_steps: PositiveInt  # longer episodes are truncated, and the game reset
 
 
-class Network(Section):
+class NetworkSection(Section):
     """The Q-network.
 
     Attributes:
@@ -81,7 +81,7 @@ class Network(Section):
         return fields
 
 
-class Exploration(Section):
+class ExplorationSection(Section):
     """Epsilon-greedy exploration, linear in agent steps after the warm-up."""
 
     initial: Probability
@@ -89,7 +89,7 @@ class Exploration(Section):
     decay_steps: PositiveInt
 
 
-class Replay(Section):
+class ReplaySection(Section):
     """The replay memory and how it is sampled."""
 
     capacity_rows: PositiveInt  # observations kept; an episode of n steps takes n + 1
@@ -97,7 +97,7 @@ class Replay(Section):
     batch_size: PositiveInt
 
 
-class Td(Section):
+class TdSection(Section):
     """The regression target and its loss."""
 
     gamma: Annotated[float, Field(ge=0, le=1)]
@@ -106,14 +106,14 @@ class Td(Section):
     clip_reward: bool  # in the learner only
 
 
-class Adam(Section):
+class AdamSection(Section):
     """Adam (Kingma & Ba 2015) with betas 0.9 and 0.999."""
 
     kind: Literal["adam"]
     eps: PositiveFloat
 
 
-class CentredRmsProp(Section):
+class CentredRmsPropSection(Section):
     """RMSProp centred by the mean gradient, epsilon inside the root (Mnih et al. 2015)."""
 
     kind: Literal["centred_rmsprop"]
@@ -121,7 +121,7 @@ class CentredRmsProp(Section):
     min_squared_gradient: PositiveFloat  # added inside the root
 
 
-class LearningRate(Section):
+class LearningRateSection(Section):
     """Learning rate as a function of updates, by torch's own schedulers."""
 
     schedule: Literal["constant", "linear", "exponential"]
@@ -130,7 +130,7 @@ class LearningRate(Section):
     decay_steps: PositiveInt  # agent steps from the first update until `final` is reached
 
 
-class Loop(Section):
+class LoopSection(Section):
     """Time. Steps are agent steps, summed over the environments."""
 
     num_envs: PositiveInt
@@ -143,7 +143,7 @@ class Loop(Section):
     window_steps: PositiveInt  # grid of the stored learning curve
 
 
-class Evaluation(Section):
+class EvaluationSection(Section):
     """Episodes played aside, in own environments from an own stream."""
 
     period_steps: PositiveInt
@@ -159,15 +159,15 @@ class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
     metric: str  # what an episode return is here, with its range
     env: Annotated[GymnasiumEnv | AtariEnv, Field(discriminator="kind")]
-    network: Network
-    exploration: Exploration
-    replay: Replay
-    td: Td
-    optimizer: Annotated[Adam | CentredRmsProp, Field(discriminator="kind")]
-    learning_rate: LearningRate
+    network: NetworkSection
+    exploration: ExplorationSection
+    replay: ReplaySection
+    td: TdSection
+    optimizer: Annotated[AdamSection | CentredRmsPropSection, Field(discriminator="kind")]
+    learning_rate: LearningRateSection
     gradient_clip_value: PositiveFloat | Literal["none"]
-    loop: Loop
-    evaluation: Evaluation
+    loop: LoopSection
+    evaluation: EvaluationSection
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:

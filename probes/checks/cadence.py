@@ -9,19 +9,19 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import ROUNDING_STEPS, Bench
-from probes.checks.support.tracing import Trace
+from probes.checks.support.testbed import ROUNDING_STEPS, Testbed
+from probes.checks.support.tracing import StepTrace
 from probes.outcome import Outcome
 
 EPISODE_STEPS: Final = 10
 UPDATES: Final = 24
 
 
-def learns_after_warmup(bench: Bench) -> Outcome:
+def learns_after_warmup(testbed: Testbed) -> Outcome:
     """The Q-values change for the first time at the end of the warm-up, or a little later."""
     warmup, period = 96, 4
     latest = warmup + 2 * period
-    trace = _trace(bench, warmup_steps=warmup, train_period_steps=period, total_steps=latest + 8)
+    trace = _trace(testbed, warmup_steps=warmup, train_period_steps=period, total_steps=latest + 8)
     trace.trial.train(latest + 8)
     first = trace.changes[0] if trace.changes else None
     return Outcome(
@@ -32,12 +32,12 @@ def learns_after_warmup(bench: Bench) -> Outcome:
     )
 
 
-def updates_every_period(num_envs: int, period: int, call_steps: int, bench: Bench) -> Outcome:
+def updates_every_period(num_envs: int, period: int, call_steps: int, testbed: Testbed) -> Outcome:
     """After the warm-up the Q-values change every so many steps, neither more nor less often."""
     warmup = 36
     total = warmup + period * UPDATES
     trace = _trace(
-        bench,
+        testbed,
         warmup_steps=warmup,
         train_period_steps=period,
         total_steps=total,
@@ -57,12 +57,12 @@ def updates_every_period(num_envs: int, period: int, call_steps: int, bench: Ben
     )
 
 
-def updates_as_often_as_asked(bench: Bench) -> Outcome:
+def updates_as_often_as_asked(testbed: Testbed) -> Outcome:
     """The optimizer makes one step for each period after the warm-up, with many environments."""
     warmup, period, num_envs = 36, 6, 3
     total = warmup + period * UPDATES
     trace = _trace(
-        bench,
+        testbed,
         warmup_steps=warmup,
         train_period_steps=period,
         total_steps=total,
@@ -80,11 +80,11 @@ def updates_as_often_as_asked(bench: Bench) -> Outcome:
     )
 
 
-def steps_every_environment(bench: Bench) -> Outcome:
+def steps_every_environment(testbed: Testbed) -> Outcome:
     """Counts the steps of each environment; half of an equal share is enough."""
     num_envs, ticks = 3, 60
     total = num_envs * ticks
-    trace = _trace(bench, total_steps=total, warmup_steps=total, num_envs=num_envs)
+    trace = _trace(testbed, total_steps=total, warmup_steps=total, num_envs=num_envs)
     # Not by the trial, which has those skipped that play fewer.
     trace.trial.subject.train(total)
     counted = [len(env.log.actions) for env in trace.trial.played]
@@ -99,11 +99,11 @@ def steps_every_environment(bench: Bench) -> Outcome:
     )
 
 
-def takes_the_steps_asked_for(bench: Bench) -> Outcome:
+def takes_the_steps_asked_for(testbed: Testbed) -> Outcome:
     """Asks for a few steps, and counts; a rollout more is no fault."""
     asked = 40
     total = 4 * (asked + ROUNDING_STEPS)  # a run does not end before the count does
-    trace = _trace(bench, total_steps=total, warmup_steps=total)
+    trace = _trace(testbed, total_steps=total, warmup_steps=total)
     counted = []
     for _ in range(3):
         before = trace.trial.steps
@@ -118,8 +118,8 @@ def takes_the_steps_asked_for(bench: Bench) -> Outcome:
     )
 
 
-def _trace(bench: Bench, **settings: Any) -> Trace:
-    return Trace(bench, episode_steps=EPISODE_STEPS, batch_size=16, **settings)
+def _trace(testbed: Testbed, **settings: Any) -> StepTrace:
+    return StepTrace(testbed, episode_steps=EPISODE_STEPS, batch_size=16, **settings)
 
 
 CHECKS: Final = (

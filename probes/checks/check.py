@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Capability
 
@@ -53,5 +53,5 @@ class Check:
     causes: tuple[str, ...]
     seen: tuple[str, ...]
     experiment: str
-    run: Callable[[Bench], Outcome]
+    run: Callable[[Testbed], Outcome]
     limit_s: float = 60.0

@@ -13,11 +13,11 @@ import torch
 
 from probes.checks.check import Check, Component
 from probes.checks.support.replay_audit import CAPACITY, DRAWS, sampled_stamps
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.outcome import Outcome
 from probes.subject import Array, Env
 from probes.worlds.env import WorldEnv, observations
-from probes.worlds.stamped_env import CounterEnv, Ledger
+from probes.worlds.stamped_env import Ledger, StampedEnv
 from probes.worlds.tables import CONSTANT_REWARD, REWARD_BY_ACTION
 
 HALF: Final = 100  # steps before saving, and after
@@ -29,12 +29,12 @@ ROUNDING: Final = 1e-5
 
 
 def resumed(
-    bench: Bench, make_env: Callable[[int], Env], steps: int = HALF, **settings: Any
+    testbed: Testbed, make_env: Callable[[int], Env], steps: int = HALF, **settings: Any
 ) -> tuple[Trial, Trial]:
     """Trains a subject, saves it, and loads what it saved into a fresh one.
 
     Args:
-        bench: what the check is run on.
+        testbed: what the check is run on.
         make_env: from the number of an environment to the environment.
         steps: before saving.
         settings: fields of `Settings`.
@@ -50,18 +50,18 @@ def resumed(
         "sync_period_updates": 14,
         "learning_rate": 2e-3,
     }
-    saved = bench.trial(make_env, **(defaults | settings))
+    saved = testbed.trial(make_env, **(defaults | settings))
     saved.train(steps)
-    loaded = bench.trial(make_env, **(defaults | settings))
+    loaded = testbed.trial(make_env, **(defaults | settings))
     with TemporaryDirectory() as folder:
         saved.subject.save(Path(folder))
         loaded.subject.load(Path(folder))
     return saved, loaded
 
 
-def values_return(bench: Bench) -> Outcome:
+def values_return(testbed: Testbed) -> Outcome:
     """Compares Q-values right after loading."""
-    both = resumed(bench, lambda _: WorldEnv(REWARD_BY_ACTION, "vector"))
+    both = resumed(testbed, lambda _: WorldEnv(REWARD_BY_ACTION, "vector"))
     shown = observations(REWARD_BY_ACTION, "vector")
     saved, loaded = (trial.q_table(shown) for trial in both)
     return Outcome(
@@ -72,9 +72,9 @@ def values_return(bench: Bench) -> Outcome:
     )
 
 
-def optimizer_returns(bench: Bench) -> Outcome:
+def optimizer_returns(testbed: Testbed) -> Outcome:
     """Compares everything the optimizer remembers, right after loading."""
-    both = resumed(bench, lambda _: WorldEnv(LOOP, "vector"))
+    both = resumed(testbed, lambda _: WorldEnv(LOOP, "vector"))
     saved, loaded = (_memories(trial.subject.optimizer) for trial in both)
     lost = [
         name
@@ -103,12 +103,12 @@ def _memories(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
     }
 
 
-def memory_returns(bench: Bench) -> Outcome:
+def memory_returns(testbed: Testbed) -> Outcome:
     """Compares which transitions can be sampled, right after loading."""
     ledger = Ledger()
     both = resumed(
-        bench,
-        lambda number: CounterEnv(number, "vector", ledger),
+        testbed,
+        lambda number: StampedEnv(number, "vector", ledger),
         capacity=CAPACITY, learning_rate=1e-4,
     )  # fmt: skip
     saved, loaded = (set(sampled_stamps(trial, DRAWS * CAPACITY)) for trial in both)

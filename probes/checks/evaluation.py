@@ -10,8 +10,8 @@ from typing import Any, Final, cast
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.support.replay_audit import counter_trial
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.replay_audit import stamped_trial
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 from probes.worlds.env import WorldEnv, observations
@@ -47,9 +47,9 @@ class Evaluated:
     played: list[list[float]]
 
 
-def evaluated(bench: Bench) -> Evaluated:
+def evaluated(testbed: Testbed) -> Evaluated:
     """Evaluates a subject in the midst of its training."""
-    trial, ledger = counter_trial(bench, reward=big_and_small, total_steps=2 * STEPS)
+    trial, ledger = stamped_trial(testbed, reward=big_and_small, total_steps=2 * STEPS)
     trial.train(STEPS)
     # An episode of the training that is cut short is no episode of the evaluation.
     begun = Counter(stamp.env for stamp in ledger.shown if stamp.age == 0)
@@ -58,9 +58,9 @@ def evaluated(bench: Bench) -> Evaluated:
     return Evaluated(_rounded(reported), [_rounded(returns) for returns in played])
 
 
-def returns_are_raw(bench: Bench) -> Outcome:
+def returns_are_raw(testbed: Testbed) -> Outcome:
     """Looks for each reported return among those of the episodes played."""
-    seen = evaluated(bench)
+    seen = evaluated(testbed)
     played = [total for env in seen.played for total in env]
     invented = [total for total in seen.reported if total not in played]
     return Outcome(
@@ -71,9 +71,9 @@ def returns_are_raw(bench: Bench) -> Outcome:
     )
 
 
-def all_episodes_count(bench: Bench) -> Outcome:
+def all_episodes_count(testbed: Testbed) -> Outcome:
     """Looks for episodes that were played to their end, and left out."""
-    seen = evaluated(bench)
+    seen = evaluated(testbed)
     in_order = [played for played in seen.played if played]
     whole = sum(map(len, in_order))
     left_out = max(0, whole - EPISODES)
@@ -111,12 +111,12 @@ class Chooser(WorldEnv):
         return super().step(action)
 
 
-def acts_on_q_values(bench: Bench) -> Outcome:
+def acts_on_q_values(testbed: Testbed) -> Outcome:
     """Trains towards the actions that seemed worst, and evaluates."""
     tables = [REWARD_BY_OBS_AND_ACTION]
     chosen: list[tuple[int, int]] = []
     # Never synced, the target network is left with the values of the start.
-    trial = bench.trial(
+    trial = testbed.trial(
         lambda _: Chooser(tables[-1], chosen),
         total_steps=300, sync_period_updates=1_000, learning_rate=2e-3,
     )  # fmt: skip
@@ -139,10 +139,10 @@ def acts_on_q_values(bench: Bench) -> Outcome:
     )
 
 
-def training_is_left_alone(bench: Bench) -> Outcome:
+def training_is_left_alone(testbed: Testbed) -> Outcome:
     """Compares a run that is evaluated half-way with one that is not."""
-    evaluated, plain = _run(bench, evaluating=True), _run(bench, evaluating=False)
-    if evaluated != plain and _run(bench, evaluating=False) != plain:
+    evaluated, plain = _run(testbed, evaluating=True), _run(testbed, evaluating=False)
+    if evaluated != plain and _run(testbed, evaluating=False) != plain:
         raise Misbehaviour("the same run from the same seed", "it differs without any evaluation")
     moved = [part for part in evaluated if evaluated[part] != plain[part]]
     return Outcome(
@@ -153,10 +153,10 @@ def training_is_left_alone(bench: Bench) -> Outcome:
     )
 
 
-def _run(bench: Bench, *, evaluating: bool) -> dict[str, list[Any]]:
+def _run(testbed: Testbed, *, evaluating: bool) -> dict[str, list[Any]]:
     """What there is to see of a run: values half-way and at its end, and actions in training."""
-    trial, ledger = counter_trial(
-        bench,
+    trial, ledger = stamped_trial(
+        testbed,
         reward=lambda stamp: stamp.age - 1.0,
         total_steps=2 * STEPS, warmup_steps=STEPS // 2, epsilon_initial=0.5, epsilon_final=0.5,
     )  # fmt: skip

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probes.checks.check import Check, Component
-from probes.checks.support.chance import Tally, weigh
-from probes.checks.support.test_bed import Bench
-from probes.checks.support.tracing import Step, Trace
+from probes.checks.support.chance import ChanceTally, weigh
+from probes.checks.support.testbed import Testbed
+from probes.checks.support.tracing import Step, StepTrace
 from probes.outcome import Outcome
 from probes.subject import Misbehaviour
 
@@ -25,11 +25,11 @@ LEEWAY: Final = 8
 RANDOM_STEPS: Final = 240
 
 
-def acts_at_random(warmup_steps: int, total_steps: int, bench: Bench) -> Outcome:
+def acts_at_random(warmup_steps: int, total_steps: int, testbed: Testbed) -> Outcome:
     """In the last steps all actions are alike, whatever is best or was done before."""
     num_actions = 4
-    trace = Trace(
-        bench,
+    trace = StepTrace(
+        testbed,
         num_actions=num_actions,
         warmup_steps=warmup_steps,
         total_steps=total_steps,
@@ -44,15 +44,18 @@ def acts_at_random(warmup_steps: int, total_steps: int, bench: Bench) -> Outcome
     seen["actions are the one before"] = actions == np.roll(actions, 1)
     chance = 1 / num_actions
     return weigh(
-        [Tally(what, int(is_so.sum()), len(is_so), chance, chance) for what, is_so in seen.items()]
+        [
+            ChanceTally(what, int(is_so.sum()), len(is_so), chance, chance)
+            for what, is_so in seen.items()
+        ]
     )
 
 
-def acts_greedily(bench: Bench) -> Outcome:
+def acts_greedily(testbed: Testbed) -> Outcome:
     """Epsilon is zero: after warming up every action is a best one, while values change."""
     warmup, steps = 64, 320
-    trace = Trace(
-        bench,
+    trace = StepTrace(
+        testbed,
         warmup_steps=warmup,
         total_steps=warmup + steps,
         train_period_steps=4,
@@ -72,7 +75,7 @@ def acts_greedily(bench: Bench) -> Outcome:
     )
 
 
-def _told(trace: Trace, step: Step) -> str:
+def _told(trace: StepTrace, step: Step) -> str:
     values = trace.versions[step.version][step.state]
     return f"; action {step.action} was taken at Q-values {np.round(values, 3).tolist()}"
 
@@ -98,11 +101,11 @@ def scheduled(step: int) -> tuple[float, float]:
     return 1.0 - 0.9 * early, 1.0 - 0.9 * late
 
 
-def follows_the_schedule(num_envs: int, bench: Bench) -> Outcome:
+def follows_the_schedule(num_envs: int, testbed: Testbed) -> Outcome:
     """The share of actions that are not greedy falls as epsilon does, over many episodes."""
     num_actions = 8  # a random action is seldom the greedy one
     settings = SCHEDULE | {"num_envs": num_envs}
-    trace = Trace(bench, num_actions=num_actions, episode_steps=20, **settings)
+    trace = StepTrace(testbed, num_actions=num_actions, episode_steps=20, **settings)
     trace.trial.train(SCHEDULE["total_steps"])
     tallies = []
     for first, last in pairwise(EDGES):
@@ -110,13 +113,13 @@ def follows_the_schedule(num_envs: int, bench: Bench) -> Outcome:
         least, most = (chances * (num_actions - 1) / num_actions).tolist()
         others = sum(not trace.is_greedy(step) for step in trace.steps[first:last])
         what = f"actions of steps {first} to {last} are not greedy"
-        tallies.append(Tally(what, others, last - first, least, most))
+        tallies.append(ChanceTally(what, others, last - first, least, most))
     return weigh(tallies)
 
 
-def tells_epsilon_as_set(bench: Bench) -> Outcome:
+def tells_epsilon_as_set(testbed: Testbed) -> Outcome:
     """What the subject says epsilon is lies on the schedule, at its end exactly."""
-    trace = Trace(bench, **SCHEDULE)
+    trace = StepTrace(testbed, **SCHEDULE)
     # Epsilon may be worked out once for each update.
     leeway = 0.9 / DECAY * 2 * SCHEDULE["train_period_steps"]
     told: list[tuple[bool, str, str]] = []
@@ -135,37 +138,37 @@ NUM_ENVS: Final = 3
 TICKS: Final = 200
 
 
-def coins_differ(bench: Bench) -> Outcome:
+def coins_differ(testbed: Testbed) -> Outcome:
     """Whether one environment explores says nothing of whether another one does."""
     warmup_ticks = 12
-    _, greedy = _acted_together(bench, 8, warmup_ticks, 0.25)
+    _, greedy = _acted_together(testbed, 8, warmup_ticks, 0.25)
     explored = ~greedy[:, warmup_ticks:]
     tallies = []
     for one, other in combinations(range(NUM_ENVS), 2):
         what = f"actions of environment {other} are not greedy when those of {one} are not"
         together, share = explored[other, explored[one]], float(explored[other].mean())
-        tallies.append(Tally(what, int(together.sum()), len(together), share, share))
+        tallies.append(ChanceTally(what, int(together.sum()), len(together), share, share))
     return weigh(tallies)
 
 
-def actions_differ(bench: Bench) -> Outcome:
+def actions_differ(testbed: Testbed) -> Outcome:
     """The random action of one environment says nothing of another one's."""
     num_actions = 4
-    actions, _ = _acted_together(bench, num_actions, TICKS // 2, 1.0)
+    actions, _ = _acted_together(testbed, num_actions, TICKS // 2, 1.0)
     tallies = []
     for one, other in combinations(range(NUM_ENVS), 2):
         what = f"actions of environments {one} and {other} are the same"
         same = int((actions[one] == actions[other]).sum())
-        tallies.append(Tally(what, same, TICKS, 1 / num_actions, 1 / num_actions))
+        tallies.append(ChanceTally(what, same, TICKS, 1 / num_actions, 1 / num_actions))
     return weigh(tallies)
 
 
 def _acted_together(
-    bench: Bench, num_actions: int, warmup_ticks: int, epsilon: float
+    testbed: Testbed, num_actions: int, warmup_ticks: int, epsilon: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """The actions of each environment at each tick, [N, T], and whether they were greedy."""
-    trace = Trace(
-        bench,
+    trace = StepTrace(
+        testbed,
         num_actions=num_actions,
         num_envs=NUM_ENVS,
         batch_size=16,

@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Env
 from probes.worlds.mock_emulator import MEANINGS, NOOP, Emulator, Plane, levels, lit, planes
-from probes.worlds.stamped_env import CounterEnv, Ledger
+from probes.worlds.stamped_env import Ledger, StampedEnv
 
 SKIP: Final = 4  # raw frames of an agent step; what nearly all published results were made with
 STEPS: Final = 8  # of the agent, enough to fill a stack twice
@@ -22,10 +22,10 @@ STEPS: Final = 8  # of the agent, enough to fill a stack twice
 DIMMEST: Final = 0.75 * 0.0722 * 255
 
 
-def game(bench: Bench, **known: Any) -> tuple[Emulator, Env]:
+def game(testbed: Testbed, **known: Any) -> tuple[Emulator, Env]:
     """A mock game, with fields of `Emulator`, and what the subject makes of it."""
     # The subject is asked for its wrappers alone; it never plays this environment.
-    trial = bench.trial(lambda number: CounterEnv(number, "vector", Ledger()))
+    trial = testbed.trial(lambda number: StampedEnv(number, "vector", Ledger()))
     emulator = Emulator(**known)
     return emulator, trial.subject.preprocess(emulator)
 
@@ -40,10 +40,10 @@ def last_action(env: Env) -> int:
     return min(num_actions(env), len(MEANINGS)) - 1
 
 
-def skips_four_frames(bench: Bench) -> Outcome:
+def skips_four_frames(testbed: Testbed) -> Outcome:
     """Counts raw frames between steps."""
-    emulator, env = game(bench)
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed)
+    env.reset(seed=testbed.seed)
     counted = []
     for _ in range(STEPS):
         before = emulator.frame
@@ -57,10 +57,10 @@ def skips_four_frames(bench: Bench) -> Outcome:
     )
 
 
-def shows_both_of_two_frames(bench: Bench) -> Outcome:
+def shows_both_of_two_frames(testbed: Testbed) -> Outcome:
     """Looks for what was on the screen in the last raw frame alone, and in the one before alone."""
-    emulator, env = game(bench)
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed)
+    env.reset(seed=testbed.seed)
     found = []
     for _ in range(STEPS):
         shown = planes(env.step(NOOP)[0])
@@ -76,10 +76,10 @@ def shows_both_of_two_frames(bench: Bench) -> Outcome:
     )
 
 
-def sees_colours(bench: Bench) -> Outcome:
+def sees_colours(testbed: Testbed) -> Outcome:
     """Shows pure red, green and blue on black."""
     card = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]])
-    black, *colours, white = _shown(card, bench)
+    black, *colours, white = _shown(card, testbed)
     visible = [level - black >= DIMMEST for level in colours]
     red, green, blue = (f"{level - black:.0f}" for level in colours)
     return Outcome(
@@ -90,10 +90,10 @@ def sees_colours(bench: Bench) -> Outcome:
     )
 
 
-def keeps_order_of_levels(bench: Bench) -> Outcome:
+def keeps_order_of_levels(testbed: Testbed) -> Outcome:
     """Shows greys from black to white."""
     greys = np.linspace(0, 255, 16).round()
-    seen = _shown(np.repeat(greys[:, None], 3, axis=1), bench)
+    seen = _shown(np.repeat(greys[:, None], 3, axis=1), testbed)
     rises = np.diff(seen)
     worst = int(np.argmin(rises))
     span = seen[-1] - seen[0]
@@ -107,13 +107,13 @@ def keeps_order_of_levels(bench: Bench) -> Outcome:
     )
 
 
-def rewards_add_up(pays: Sequence[float], bench: Bench) -> Outcome:
+def rewards_add_up(pays: Sequence[float], testbed: Testbed) -> Outcome:
     """Compares the rewards of steps with the sums of what their raw frames paid.
 
     Sums may be clipped to -1 and 1, but then all of them.
     """
-    emulator, env = game(bench, pays=tuple(pays))
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed, pays=tuple(pays))
+    env.reset(seed=testbed.seed)
     given, sums = [], []
     for _ in range(len(pays) // 4):
         before = len(emulator.paid)
@@ -128,10 +128,10 @@ def rewards_add_up(pays: Sequence[float], bench: Bench) -> Outcome:
     )
 
 
-def leaves_old_observations_alone(bench: Bench) -> Outcome:
+def leaves_old_observations_alone(testbed: Testbed) -> Outcome:
     """Keeps observations while playing on, and compares them with copies made at once."""
-    _, env = game(bench)
-    kept = [env.reset(seed=bench.seed)[0]]
+    _, env = game(testbed)
+    kept = [env.reset(seed=testbed.seed)[0]]
     copies = [planes(kept[0]).copy()]
     for _ in range(STEPS):
         kept.append(env.step(NOOP)[0])
@@ -146,10 +146,10 @@ def leaves_old_observations_alone(bench: Bench) -> Outcome:
     )
 
 
-def _shown(card: Plane, bench: Bench) -> Plane:
+def _shown(card: Plane, testbed: Testbed) -> Plane:
     """Levels at which the colours [n, 3] of a card are shown, [n]."""
-    _, env = game(bench, card=card)
-    obs, _ = env.reset(seed=bench.seed)
+    _, env = game(testbed, card=card)
+    obs, _ = env.reset(seed=testbed.seed)
     for _ in range(STEPS):  # until the stack is full
         obs = env.step(NOOP)[0]
     return levels(planes(obs)[-1], len(card))

@@ -6,7 +6,7 @@ from typing import Final
 
 from probes.checks.check import Check, Component
 from probes.checks.frames import game, last_action, listed, num_actions
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.worlds.mock_emulator import MEANINGS, NOOP
 
@@ -19,9 +19,9 @@ LIMIT_FRAMES: Final = 80
 NOOP_FRAMES: Final = 48  # what a game may start with: 30 no-ops, and some actions to begin
 
 
-def starts_vary(bench: Bench) -> Outcome:
+def starts_vary(testbed: Testbed) -> Outcome:
     """Counts the raw frames with which games begin; seeds are given to the first alone."""
-    frames = _start_frames(bench, bench.seed)[1]
+    frames = _start_frames(testbed, testbed.seed)[1]
     return Outcome(
         holds=len(set(frames)) > 1,
         expected=f"{STARTS} games that do not all start alike",
@@ -30,10 +30,10 @@ def starts_vary(bench: Bench) -> Outcome:
     )
 
 
-def seed_reaches_the_emulator(bench: Bench) -> Outcome:
+def seed_reaches_the_emulator(testbed: Testbed) -> Outcome:
     """Begins with a seed, with the same one, and with another."""
     first, again, other = (
-        _start_frames(bench, seed) for seed in (bench.seed, bench.seed, bench.seed + 1)
+        _start_frames(testbed, seed) for seed in (testbed.seed, testbed.seed, testbed.seed + 1)
     )
     (given, frames), (given_again, frames_again), (given_other, _) = first, again, other
     if given is None:
@@ -55,10 +55,10 @@ def seed_reaches_the_emulator(bench: Bench) -> Outcome:
     )
 
 
-def actions_reach_the_game(bench: Bench) -> Outcome:
+def actions_reach_the_game(testbed: Testbed) -> Outcome:
     """Holds each action for some steps, and notes what the emulator is given at the end."""
-    emulator, env = game(bench)
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed)
+    env.reset(seed=testbed.seed)
     arrived: list[set[int]] = []
     for action in range(num_actions(env)):
         for _ in range(HOLD - 1):
@@ -77,11 +77,11 @@ def actions_reach_the_game(bench: Bench) -> Outcome:
     )
 
 
-def can_start_a_game(bench: Bench) -> Outcome:
+def can_start_a_game(testbed: Testbed) -> Outcome:
     """Plays a game that waits for FIRE in each life, taking all actions in turns."""
     lives = 2
-    emulator, env = game(bench, lives=lives, life_frames=4, waits_for_fire=True)
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed, lives=lives, life_frames=4, waits_for_fire=True)
+    env.reset(seed=testbed.seed)
     for step in range(PATIENCE * lives):
         *_, terminated, truncated, _ = env.step(step % num_actions(env))
         if emulator.losses == lives:
@@ -96,11 +96,11 @@ def can_start_a_game(bench: Bench) -> Outcome:
     )
 
 
-def lost_life_goes_on(bench: Bench) -> Outcome:
+def lost_life_goes_on(testbed: Testbed) -> Outcome:
     """Loses the lives of a game one after the other, and counts the games."""
     lives = 3
-    emulator, env = game(bench, lives=lives, life_frames=12)
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed, lives=lives, life_frames=12)
+    env.reset(seed=testbed.seed)
     games: list[int] = []
     last = "never reached"
     for _ in range(PATIENCE * lives):
@@ -121,10 +121,10 @@ def lost_life_goes_on(bench: Bench) -> Outcome:
     )
 
 
-def limit_truncates(bench: Bench) -> Outcome:
+def limit_truncates(testbed: Testbed) -> Outcome:
     """Plays a game that is to be cut after some raw frames, and goes on to the next."""
-    emulator, env = game(bench, limit_frames=LIMIT_FRAMES)
-    env.reset(seed=bench.seed)
+    emulator, env = game(testbed, limit_frames=LIMIT_FRAMES)
+    env.reset(seed=testbed.seed)
     end = "no end"
     frames = len(emulator.pressed)
     while frames < LIMIT_FRAMES + NOOP_FRAMES and end == "no end":
@@ -141,9 +141,9 @@ def limit_truncates(bench: Bench) -> Outcome:
     )
 
 
-def _start_frames(bench: Bench, seed: int) -> tuple[int | None, list[int]]:
+def _start_frames(testbed: Testbed, seed: int) -> tuple[int | None, list[int]]:
     """The seed that reached the emulator, and the frames with which some games began."""
-    emulator, env = game(bench, life_frames=4)
+    emulator, env = game(testbed, life_frames=4)
     env.reset(seed=seed)
     frames = [emulator.frame]
     for _ in range(PATIENCE * STARTS):

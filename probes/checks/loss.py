@@ -8,16 +8,16 @@ from typing import Any, Final
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.checks.support.white_box import (
     ACTIONS,
     Vector,
-    by_hand,
     draw,
     generator,
     gradient,
     off,
     rows_of,
+    white_box_trial,
     with_errors,
 )
 from probes.checks.td_target import GAMMA, Form, unlike_values
@@ -33,10 +33,10 @@ FIT_UPDATES: Final = 150
 FIT_LEARNING_RATE: Final = 5e-3
 
 
-def averages_over_rows(bench: Bench) -> Outcome:
+def averages_over_rows(testbed: Testbed) -> Outcome:
     """Compares the gradient of a batch with that of the batch and its copy together."""
-    trial = by_hand(bench, batch_size=ROWS)
-    transitions = with_errors(trial, draw(generator(bench.seed), ROWS), SMALL)
+    trial = white_box_trial(testbed, batch_size=ROWS)
+    transitions = with_errors(trial, draw(generator(testbed.seed), ROWS), SMALL)
     once = gradient(trial.subject, transitions)
     twice = gradient(trial.subject, rows_of(transitions, np.tile(np.arange(ROWS), 2)))
     # A sum is off by its whole length; we allow a quarter of that.
@@ -50,10 +50,10 @@ def averages_over_rows(bench: Bench) -> Outcome:
     )
 
 
-def rows_do_not_mix(bench: Bench) -> Outcome:
+def rows_do_not_mix(testbed: Testbed) -> Outcome:
     """Turns the TD errors of half the rows around, next to one and next to another other half."""
-    trial = by_hand(bench, batch_size=ROWS)
-    transitions = draw(generator(bench.seed), ROWS)
+    trial = white_box_trial(testbed, batch_size=ROWS)
+    transitions = draw(generator(testbed.seed), ROWS)
     turned = np.arange(ROWS) % 2 == 0
 
     def effect(other_action: int) -> Vector:
@@ -76,10 +76,10 @@ def rows_do_not_mix(bench: Bench) -> Outcome:
     )
 
 
-def big_errors_count(bench: Bench) -> Outcome:
+def big_errors_count(testbed: Testbed) -> Outcome:
     """Compares the gradients of big TD errors with that of a small one."""
-    trial = by_hand(bench, batch_size=ROWS)
-    transitions = draw(generator(bench.seed), ROWS)
+    trial = white_box_trial(testbed, batch_size=ROWS)
+    transitions = draw(generator(testbed.seed), ROWS)
     small, *big = (
         gradient(trial.subject, with_errors(trial, transitions, error))
         for error in (SMALL, 10.0, 100.0)
@@ -96,10 +96,10 @@ def big_errors_count(bench: Bench) -> Outcome:
     )
 
 
-def aims_at_target(form: Form, bench: Bench) -> Outcome:
+def aims_at_target(form: Form, testbed: Testbed) -> Outcome:
     """Compares the gradient of bootstrapped rows with that of the same targets as rewards."""
-    trial = by_hand(bench, batch_size=ROWS, gamma=GAMMA, double=form == "double")
-    subject, rng = trial.subject, generator(bench.seed)
+    trial = white_box_trial(testbed, batch_size=ROWS, gamma=GAMMA, double=form == "double")
+    subject, rng = trial.subject, generator(testbed.seed)
     transitions = draw(rng, ROWS)
     value = unlike_values(trial, transitions.next_obs, rng)[form]
     bootstrap = GAMMA * np.where(transitions.terminated, 0.0, value)
@@ -122,10 +122,10 @@ def aims_at_target(form: Form, bench: Bench) -> Outcome:
     )
 
 
-def fits_fixed_targets(bench: Bench) -> Outcome:
+def fits_fixed_targets(testbed: Testbed) -> Outcome:
     """Makes updates on one batch with targets of its own for each action."""
-    trial = by_hand(bench, batch_size=ROWS, learning_rate=FIT_LEARNING_RATE)
-    transitions = draw(generator(bench.seed), ROWS)
+    trial = white_box_trial(testbed, batch_size=ROWS, learning_rate=FIT_LEARNING_RATE)
+    transitions = draw(generator(testbed.seed), ROWS)
     # Each observation with both actions: one up, one down.
     obs = np.repeat(transitions.obs[: ROWS // ACTIONS], ACTIONS, axis=0)
     transitions = transitions._replace(obs=obs, action=np.arange(ROWS) % ACTIONS)

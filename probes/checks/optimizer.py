@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.checks.support.white_box import (
     Vector,
-    by_hand,
     draw,
     flat,
     generator,
@@ -23,6 +22,7 @@ from probes.checks.support.white_box import (
     randomise,
     trained,
     update,
+    white_box_trial,
     with_errors,
 )
 from probes.checks.target_network import shared_bytes
@@ -52,9 +52,9 @@ DRAWS: Final = 32
 UNBOUNDED: Final = 2.0
 
 
-def holds_online_only(bench: Bench) -> Outcome:
+def holds_online_only(testbed: Testbed) -> Outcome:
     """Counts how much memory of each parameter the optimizer's tensors cover."""
-    subject = by_hand(bench).subject
+    subject = white_box_trial(testbed).subject
     held = [tensor for group in subject.optimizer.param_groups for tensor in group["params"]]
 
     def times(tensor: Tensor) -> float:
@@ -74,9 +74,9 @@ def holds_online_only(bench: Bench) -> Outcome:
     )
 
 
-def follows_the_settings(bench: Bench) -> Outcome:
+def follows_the_settings(testbed: Testbed) -> Outcome:
     """Reads the optimizer's settings, fresh and after some updates."""
-    trial = by_hand(bench, learning_rate=LEARNING_RATE)
+    trial = white_box_trial(testbed, learning_rate=LEARNING_RATE)
     optimizer = trial.subject.optimizer
     first = [_told(group) for group in optimizer.param_groups]
     trial.train(trial.settings.warmup_steps + UPDATES)
@@ -101,10 +101,10 @@ def follows_the_settings(bench: Bench) -> Outcome:
     )
 
 
-def steps_as_configured(bench: Bench) -> Outcome:
+def steps_as_configured(testbed: Testbed) -> Outcome:
     """Gives the gradients of some updates to torch's optimizer of that name and settings."""
-    trial = by_hand(bench, learning_rate=LEARNING_RATE, batch_size=ROWS)
-    subject, rng = trial.subject, generator(bench.seed)
+    trial = white_box_trial(testbed, learning_rate=LEARNING_RATE, batch_size=ROWS)
+    subject, rng = trial.subject, generator(testbed.seed)
     parameters = trained(subject.online_net)
     start = flat(parameters)
     copies = [parameter.detach().clone().requires_grad_() for parameter in parameters]
@@ -133,12 +133,12 @@ def steps_as_configured(bench: Bench) -> Outcome:
     )
 
 
-def remembers(bench: Bench) -> Outcome:
+def remembers(testbed: Testbed) -> Outcome:
     """Repeats the first update after some of the opposite kind, from the same weights."""
-    trial = by_hand(bench, batch_size=ROWS)
+    trial = white_box_trial(testbed, batch_size=ROWS)
     subject = trial.subject
     parameters = trained(subject.online_net)
-    transitions = draw(generator(bench.seed), ROWS)
+    transitions = draw(generator(testbed.seed), ROWS)
     up, down = (with_errors(trial, transitions, error) for error in (1.0, -1.0))
     start = flat(parameters)
 
@@ -166,10 +166,10 @@ def remembers(bench: Bench) -> Outcome:
     )
 
 
-def output_is_unbounded(bench: Bench) -> Outcome:
+def output_is_unbounded(testbed: Testbed) -> Outcome:
     """Draws large weights, and looks how far values go up and down."""
-    trial = by_hand(bench)
-    rng = generator(bench.seed)
+    trial = white_box_trial(testbed)
+    rng = generator(testbed.seed)
     obs = draw(rng, ROWS).obs
     values = []
     with kept(trial.subject.online_net):

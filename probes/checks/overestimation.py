@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 
@@ -108,12 +108,12 @@ NEXT_VALUES: Final[dict[str, Callable[[Values, Values], Values]]] = {
 }
 
 
-def overestimates_as_asked(bench: Bench, *, double: bool) -> Outcome:
+def overestimates_as_asked(testbed: Testbed, *, double: bool) -> Outcome:
     """Watches the second state's values from outside, and holds those of the first against them."""
-    first, direction = np.random.Generator(np.random.Philox(key=bench.seed)).integers(
+    first, direction = np.random.Generator(np.random.Philox(key=testbed.seed)).integers(
         [0, 1], len(TURNS)
     )
-    trial = bench.trial(
+    trial = testbed.trial(
         lambda _: TurningRewards(int(first), int(direction)), double=double, **SETTINGS
     )
     online: list[Values] = []

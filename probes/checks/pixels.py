@@ -11,11 +11,11 @@ import torch
 
 from probes.checks.check import Check, Component
 from probes.checks.frames import listed
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.checks.support.white_box import generator
 from probes.outcome import Outcome
 from probes.subject import Array, Unsupported
-from probes.worlds.stamped_env import CounterEnv, Ledger
+from probes.worlds.stamped_env import Ledger, StampedEnv
 
 # Right is 1, not scaled at all 255, scaled twice 1 / 255: a quarter of the way to either, in
 # logarithms, so that scaling to another range of about one is right, too.
@@ -28,9 +28,9 @@ UNSEEN: Final = 1e-4  # of the way that another frame moves the values: rounding
 SQUARE: Final = 21  # pixels
 
 
-def scales_pixels_once(bench: Bench) -> Outcome:
+def scales_pixels_once(testbed: Testbed) -> Outcome:
     """Asks for the Q-values of white frames, and looks at what the first convolution is given."""
-    trial = _with_frames(bench, Ledger())
+    trial = _with_frames(testbed, Ledger())
     shape = trial.watched[0].observation_space.shape
     with _inputs(trial) as given:
         trial.q_table(np.full((1, *(shape or ())), 255, np.uint8))
@@ -44,7 +44,7 @@ def scales_pixels_once(bench: Bench) -> Outcome:
     )
 
 
-def acts_on_what_it_was_shown(bench: Bench) -> Outcome:
+def acts_on_what_it_was_shown(testbed: Testbed) -> Outcome:
     """Compares what the network is given in order to act with what it is given of the same stack.
 
     Exploration is off. Whatever a subject makes of an observation, it must make the same of it when
@@ -52,7 +52,7 @@ def acts_on_what_it_was_shown(bench: Bench) -> Outcome:
     """
     ledger = Ledger()
     trial = _with_frames(
-        bench,
+        testbed,
         ledger,
         warmup_steps=4,
         train_period_steps=4,
@@ -85,11 +85,11 @@ def acts_on_what_it_was_shown(bench: Bench) -> Outcome:
     )
 
 
-def follows_every_level(bench: Bench) -> Outcome:
+def follows_every_level(testbed: Testbed) -> Outcome:
     """Brightens a part of each frame step by step, and asks for the Q-values of each step."""
-    trial = _a_little_trained(bench)
+    trial = _a_little_trained(testbed)
     levels = np.linspace(0, 255, LEVELS).round().astype(np.uint8)
-    noise = _noise(bench, trial)
+    noise = _noise(testbed, trial)
     frames, height, _ = noise.shape
     shown = np.tile(noise, (frames, LEVELS, 1, 1, 1))
     for frame in range(frames):
@@ -110,10 +110,10 @@ def follows_every_level(bench: Bench) -> Outcome:
     )
 
 
-def neighbours_stay_neighbours(bench: Bench) -> Outcome:
+def neighbours_stay_neighbours(testbed: Testbed) -> Outcome:
     """Inverts a square of each frame, and looks where the first convolution is given a change."""
-    trial = _with_frames(bench, Ledger())
-    noise = _noise(bench, trial)
+    trial = _with_frames(testbed, Ledger())
+    noise = _noise(testbed, trial)
     frames, height, width = noise.shape
     shown = np.tile(noise, (1 + frames, 1, 1, 1))
     for frame in range(frames):
@@ -146,21 +146,23 @@ def _extent(hit: Array) -> float:
     return float(where[-1] - where[0] + 1) / len(hit) if len(where) else 0.0
 
 
-def _noise(bench: Bench, trial: Trial) -> Array:
+def _noise(testbed: Testbed, trial: Trial) -> Array:
     """A stack [4, 84, 84] uint8 of pixels at random."""
     shape = trial.watched[0].observation_space.shape or ()
-    return generator(bench.seed).integers(256, size=shape, dtype=np.uint8)
+    return generator(testbed.seed).integers(256, size=shape, dtype=np.uint8)
 
 
-def _a_little_trained(bench: Bench) -> Trial:
+def _a_little_trained(testbed: Testbed) -> Trial:
     """A subject after a few updates: the values of a new network may all be the same."""
-    trial = _with_frames(bench, Ledger(), warmup_steps=4, batch_size=4, capacity=64, total_steps=8)
+    trial = _with_frames(
+        testbed, Ledger(), warmup_steps=4, batch_size=4, capacity=64, total_steps=8
+    )
     trial.train(8)
     return trial
 
 
-def _with_frames(bench: Bench, ledger: Ledger, **settings: Any) -> Trial:
-    return bench.trial(lambda number: CounterEnv(number, "frames", ledger), **settings)
+def _with_frames(testbed: Testbed, ledger: Ledger, **settings: Any) -> Trial:
+    return testbed.trial(lambda number: StampedEnv(number, "frames", ledger), **settings)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import numpy as np
 
 from probes.checks.check import Check, Component
 from probes.checks.evaluation import big_and_small
-from probes.checks.support.replay_audit import counter_trial
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.replay_audit import stamped_trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.outcome import Outcome
 from probes.records.episodes import (
     environments_are_kept_apart,
@@ -37,10 +37,10 @@ def records_of(trial: Trial) -> Records:
     return read_records(trial.subject.records())
 
 
-def of_episodes(prove: Property, num_envs: int, bench: Bench) -> Outcome:
+def of_episodes(prove: Property, num_envs: int, testbed: Testbed) -> Outcome:
     """Trains in the counter world, and holds the records against its ledger."""
-    trial, ledger = counter_trial(
-        bench, reward=big_and_small, num_envs=num_envs, total_steps=num_envs * EPISODE_STEPS
+    trial, ledger = stamped_trial(
+        testbed, reward=big_and_small, num_envs=num_envs, total_steps=num_envs * EPISODE_STEPS
     )
     trial.train(num_envs * EPISODE_STEPS)
     pays = [sum(big_and_small(Stamp(0, 0, age)) for age in range(steps)) for steps in LENGTHS]
@@ -65,11 +65,11 @@ def _paid(ledger: Ledger) -> tuple[Episode, ...]:
     return tuple(paid)
 
 
-def epsilon_is_that_of_its_step(bench: Bench) -> Outcome:
+def epsilon_is_that_of_its_step(testbed: Testbed) -> Outcome:
     """Trains while epsilon falls, from the first step or from the end of the warm-up."""
     total = WARMUP + DECAY + 2 * LEEWAY
-    trial, _ = counter_trial(
-        bench, total_steps=total, warmup_steps=WARMUP, train_period_steps=4,
+    trial, _ = stamped_trial(
+        testbed, total_steps=total, warmup_steps=WARMUP, train_period_steps=4,
         epsilon_initial=1.0, epsilon_final=0.1, epsilon_decay_steps=DECAY,
     )  # fmt: skip
     trial.train(total)

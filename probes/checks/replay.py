@@ -9,8 +9,14 @@ from typing import Final
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.support.replay_audit import CAPACITY, Tally, audit, counter_trial, looked_into
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.replay_audit import (
+    CAPACITY,
+    AuditTally,
+    audit,
+    looked_into,
+    stamped_trial,
+)
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 from probes.worlds.env import FRAME_SIDE, WorldEnv, observations
@@ -26,9 +32,9 @@ MOST_STACKS: Final = 1.4
 GAMMA: Final = 0.5
 
 
-def transitions_are_real(num_envs: int, bench: Bench) -> Outcome:
+def transitions_are_real(num_envs: int, testbed: Testbed) -> Outcome:
     """Traces what is sampled, all through a run, to the steps that were taken."""
-    trial, ledger = counter_trial(bench, num_envs=num_envs)
+    trial, ledger = stamped_trial(testbed, num_envs=num_envs)
     drawn = looked_into(trial)
     sampled = {stamp.env for stamp in read_stamps(drawn.obs)}
     if len(sampled) < num_envs:
@@ -37,11 +43,11 @@ def transitions_are_real(num_envs: int, bench: Bench) -> Outcome:
     return outcome.outcome("observation, action, reward, next observation and end of one step")
 
 
-def frames_are_those_shown(bench: Bench) -> Outcome:
+def frames_are_those_shown(testbed: Testbed) -> Outcome:
     """Compares sampled stacks, pixel by pixel, with those that the environment showed."""
-    trial, ledger = counter_trial(bench, "frames", total_steps=160, warmup_steps=156)
+    trial, ledger = stamped_trial(testbed, "frames", total_steps=160, warmup_steps=156)
     drawn = looked_into(trial, every=3)
-    tally = Tally()
+    tally = AuditTally()
     for obs, next_obs, terminated in zip(
         drawn.obs, drawn.next_obs, drawn.terminated.astype(bool), strict=True
     ):
@@ -61,13 +67,13 @@ def _origin(stack: Array) -> str:
     return f"of episodes/steps {', '.join(steps)}"
 
 
-def values_survive(bench: Bench) -> Outcome:
+def values_survive(testbed: Testbed) -> Outcome:
     """Compares sampled rewards and observations, bit by bit, with those given."""
-    trial, ledger = counter_trial(
-        bench, reward=lambda s: HARD_REWARDS[(s.age + 3 * s.episode) % len(HARD_REWARDS)]
+    trial, ledger = stamped_trial(
+        testbed, reward=lambda s: HARD_REWARDS[(s.age + 3 * s.episode) % len(HARD_REWARDS)]
     )
     drawn = looked_into(trial, every=4)
-    tally = Tally()
+    tally = AuditTally()
     for here, obs, reward in zip(read_stamps(drawn.obs), drawn.obs, drawn.reward, strict=True):
         if here in ledger.taken:  # else it is no transition at all, and other checks say so
             tally.note(ledger.taken[here].reward, float(reward), f"reward of {here}")
@@ -75,12 +81,12 @@ def values_survive(bench: Bench) -> Outcome:
     return tally.outcome("rewards and observations exactly as given")
 
 
-def environments_learned_apart(bench: Bench) -> Outcome:
+def environments_learned_apart(testbed: Testbed) -> Outcome:
     """Trains in two environments, each showing one state, whose rewards are opposite."""
     world = REWARD_BY_OBS_AND_ACTION
     halves = [replace(world, starts=(state,)) for state in world.starts]
     steps = 464
-    trial = bench.trial(
+    trial = testbed.trial(
         lambda number: WorldEnv(halves[number % 2], "vector"),
         gamma=GAMMA, num_envs=2, total_steps=steps, learning_rate=2e-3,
     )  # fmt: skip
@@ -96,10 +102,10 @@ def environments_learned_apart(bench: Bench) -> Outcome:
     )
 
 
-def memory_per_transition(bench: Bench) -> Outcome:
+def memory_per_transition(testbed: Testbed) -> Outcome:
     """Fills a memory with frames, and asks how much it holds."""
     steps = CAPACITY * 3 // 2
-    trial, _ = counter_trial(bench, "frames", total_steps=steps, warmup_steps=2 * steps)
+    trial, _ = stamped_trial(testbed, "frames", total_steps=steps, warmup_steps=2 * steps)
     trial.train(steps)
     frames = trial.subject.replay_bytes() / CAPACITY / FRAME_SIDE**2
     most = MOST_STACKS * STACK

@@ -14,7 +14,7 @@ import numpy as np
 
 from probes.checks.check import Check, Component
 from probes.checks.checkpoints import LOOP, ROUNDING, resumed, told
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 from probes.worlds.env import WorldEnv, observations
@@ -26,9 +26,9 @@ GREEDY_STEPS: Final = 60
 STRAY: Final = 5
 
 
-def learning_goes_on(bench: Bench) -> Outcome:
+def learning_goes_on(testbed: Testbed) -> Outcome:
     """Compares Q-values all through the second half."""
-    both = resumed(bench, lambda _: WorldEnv(LOOP, "vector"))
+    both = resumed(testbed, lambda _: WorldEnv(LOOP, "vector"))
     shown = observations(LOOP, "vector")
     saved, loaded = (_trace(trial, lambda trial: trial.q_table(shown)) for trial in both)
     if np.ptp(saved) <= ROUNDING:
@@ -43,9 +43,9 @@ def learning_goes_on(bench: Bench) -> Outcome:
     )
 
 
-def target_goes_on(bench: Bench) -> Outcome:
+def target_goes_on(testbed: Testbed) -> Outcome:
     """Compares when the target network moves in the second half, with two environments."""
-    both = resumed(bench, lambda _: WorldEnv(LOOP, "vector"), num_envs=2)
+    both = resumed(testbed, lambda _: WorldEnv(LOOP, "vector"), num_envs=2)
     shown = observations(LOOP, "vector")
     saved, loaded = (
         _trace(trial, lambda trial: np.array(trial.subject.target_values(shown.copy())))
@@ -76,10 +76,10 @@ def _moves(trace: Array) -> list[int]:
     return [int(index + 1) * PIECE for index in np.flatnonzero(moved)]
 
 
-def exploration_goes_on(bench: Bench) -> Outcome:
+def exploration_goes_on(testbed: Testbed) -> Outcome:
     """Counts actions that are not greedy, after epsilon has fallen to 0."""
     both = resumed(
-        bench,
+        testbed,
         lambda _: WorldEnv(REWARD_BY_ACTION, "vector"),
         steps=300, warmup_steps=GREEDY_STEPS,
         epsilon_final=0.0, epsilon_decay_steps=GREEDY_STEPS,

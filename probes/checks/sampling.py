@@ -7,8 +7,14 @@ from typing import Final
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.support.replay_audit import CAPACITY, DRAWS, Tally, counter_trial, sampled_stamps
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.replay_audit import (
+    CAPACITY,
+    DRAWS,
+    AuditTally,
+    sampled_stamps,
+    stamped_trial,
+)
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.worlds.stamped_env import Ledger, Stamp
 
@@ -16,10 +22,10 @@ from probes.worlds.stamped_env import Ledger, Stamp
 UNLIKELY: Final = 6.0
 
 
-def exactly_the_recent(bench: Bench) -> Outcome:
+def exactly_the_recent(testbed: Testbed) -> Outcome:
     """Looks at every so many steps which transitions there are to sample."""
-    trial, ledger = counter_trial(bench)
-    tally = Tally()
+    trial, ledger = stamped_trial(testbed)
+    tally = AuditTally()
     while trial.steps < trial.settings.total_steps - 2 * CAPACITY // 3:
         trial.train(CAPACITY // 3)
         due, allowed = _recent(ledger)
@@ -49,9 +55,9 @@ def _recent(ledger: Ledger) -> tuple[set[Stamp], set[Stamp]]:
     return due - set(newest_first[:1]), set(newest_first[:CAPACITY])
 
 
-def sampled_uniformly(bench: Bench) -> Outcome:
+def sampled_uniformly(testbed: Testbed) -> Outcome:
     """Counts how often each transition of a full memory is sampled."""
-    trial, _ = counter_trial(bench, total_steps=2 * CAPACITY, warmup_steps=3 * CAPACITY)
+    trial, _ = stamped_trial(testbed, total_steps=2 * CAPACITY, warmup_steps=3 * CAPACITY)
     trial.train(2 * CAPACITY)
     stamps, counts = np.unique(
         list(sampled_stamps(trial, 100 * CAPACITY)), axis=0, return_counts=True

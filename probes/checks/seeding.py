@@ -10,8 +10,8 @@ import numpy as np
 
 from probes.checks.check import Check, Component
 from probes.checks.support.global_generators import global_generators, global_states
-from probes.checks.support.test_bed import Bench
-from probes.checks.support.tracing import OBSERVATIONS, Trace
+from probes.checks.support.testbed import Testbed
+from probes.checks.support.tracing import OBSERVATIONS, StepTrace
 from probes.outcome import Outcome
 from probes.subject import Misbehaviour
 
@@ -19,15 +19,17 @@ STEPS: Final = 160
 NUM_ENVS: Final = 3
 
 
-def same_seed_same_run(bench: Bench) -> Outcome:
+def same_seed_same_run(testbed: Testbed) -> Outcome:
     """Two runs of one seed: equal environments, equal actions, equal values, to the last bit."""
-    return _equal(_run(bench), _run(bench))
+    return _equal(_run(testbed), _run(testbed))
 
 
-def other_seed_other_run(bench: Bench) -> Outcome:
+def other_seed_other_run(testbed: Testbed) -> Outcome:
     """Two runs of different seeds have other weights, other actions, other environments."""
-    seeds = (bench.seed, bench.seed + 1)
-    one, other = (_run(bench, seed=seed, epsilon_initial=1.0, epsilon_final=1.0) for seed in seeds)
+    seeds = (testbed.seed, testbed.seed + 1)
+    one, other = (
+        _run(testbed, seed=seed, epsilon_initial=1.0, epsilon_final=1.0) for seed in seeds
+    )
     same = {
         # A network may begin with a constant, such as zero, whatever its weights.
         "initial Q-values": np.ptp(one.versions[0]) > 0
@@ -44,9 +46,9 @@ def other_seed_other_run(bench: Bench) -> Outcome:
     )
 
 
-def environments_are_seeded(bench: Bench) -> Outcome:
+def environments_are_seeded(testbed: Testbed) -> Outcome:
     """Two runs of one seed: each environment draws what it drew before."""
-    runs = [_run(bench, num_envs=NUM_ENVS) for _ in range(2)]
+    runs = [_run(testbed, num_envs=NUM_ENVS) for _ in range(2)]
     drawn = [_states(run) for run in runs]
     other = [env for env, (one, two) in enumerate(zip(*drawn, strict=True)) if one != two]
     seeds = [env.log.seeds[0] for env in runs[0].trial.played]
@@ -60,9 +62,9 @@ def environments_are_seeded(bench: Bench) -> Outcome:
     )
 
 
-def environments_differ(bench: Bench) -> Outcome:
+def environments_differ(testbed: Testbed) -> Outcome:
     """Environments of one run draw different things."""
-    run = _run(bench, num_envs=NUM_ENVS)
+    run = _run(testbed, num_envs=NUM_ENVS)
     drawn = _states(run)
     alike = [
         (one, other)
@@ -84,10 +86,10 @@ def environments_differ(bench: Bench) -> Outcome:
 EPISODES: Final = 48
 
 
-def episodes_start_differently(bench: Bench) -> Outcome:
+def episodes_start_differently(testbed: Testbed) -> Outcome:
     """Episodes of one step: the states they start in are about as many as there are."""
-    trace = Trace(
-        bench, episode_steps=1, warmup_steps=EPISODES, batch_size=16, total_steps=EPISODES
+    trace = StepTrace(
+        testbed, episode_steps=1, warmup_steps=EPISODES, batch_size=16, total_steps=EPISODES
     )
     trace.trial.train(EPISODES)
     starts = {step.state for step in trace.steps}
@@ -110,22 +112,22 @@ def _distinct(draws: int, values: int) -> int:
 ELSEWHERE: Final = (2**31 + 11, 2**31 + 12)
 
 
-def other_generators_do_not_matter(bench: Bench) -> Outcome:
+def other_generators_do_not_matter(testbed: Testbed) -> Outcome:
     """Two runs of one seed are equal whatever state the global generators were in before."""
     runs = []
     for number in ELSEWHERE:
         with global_generators(number):
-            runs.append(_run(bench))
+            runs.append(_run(testbed))
     return _equal(*runs)
 
 
-def leaves_global_generators_alone(bench: Bench) -> Outcome:
+def leaves_global_generators_alone(testbed: Testbed) -> Outcome:
     """Making and training a subject does not move the global generators."""
     before, after = [], []
     for number in ELSEWHERE:
         with global_generators(number):
             before.append(global_states())
-            _run(bench)
+            _run(testbed)
             after.append(global_states())
     moved = [
         f"{name} was {'seeded' if after[0][name] == after[1][name] else 'drawn from'}"
@@ -140,16 +142,16 @@ def leaves_global_generators_alone(bench: Bench) -> Outcome:
     )
 
 
-def _run(bench: Bench, **settings: Any) -> Trace:
+def _run(testbed: Testbed, **settings: Any) -> StepTrace:
     """A short run: random steps, then half-greedy ones with updates in between."""
     values: dict[str, Any] = {"epsilon_initial": 0.5, "epsilon_final": 0.5, "num_envs": 1}
     values |= {"batch_size": 16, "warmup_steps": 60, "train_period_steps": 6, "total_steps": STEPS}
-    trace = Trace(bench, episode_steps=9, **(values | settings))
+    trace = StepTrace(testbed, episode_steps=9, **(values | settings))
     trace.trial.train(STEPS)
     return trace
 
 
-def _equal(one: Trace, other: Trace) -> Outcome:
+def _equal(one: StepTrace, other: StepTrace) -> Outcome:
     """Whether two runs are equal to the last bit; tells of their first difference."""
     difference = ""
     for index, (ours, theirs) in enumerate(zip(one.steps, other.steps, strict=False)):
@@ -169,11 +171,11 @@ def _equal(one: Trace, other: Trace) -> Outcome:
     )
 
 
-def _column(trace: Trace, name: str) -> list[int]:
+def _column(trace: StepTrace, name: str) -> list[int]:
     return [getattr(step, name) for step in trace.steps]
 
 
-def _states(trace: Trace) -> list[list[int]]:
+def _states(trace: StepTrace) -> list[list[int]]:
     """The states that each environment drew."""
     played = trace.by_env()
     if len(played) != NUM_ENVS:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from probes.checks.check import Check, Component
 from probes.checks.frames import game, last_action, listed
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Unsupported
 from probes.worlds.mock_emulator import NOOP, PERIOD, Emulator, Plane, lit, planes
@@ -15,10 +15,10 @@ STEPS: Final = 8  # compared after a stack is full
 EPISODES: Final = 6
 
 
-def stacks_one_frame_per_step(bench: Bench) -> Outcome:
+def stacks_one_frame_per_step(testbed: Testbed) -> Outcome:
     """Reads from the frames of a stack how many raw frames old each one is."""
-    emulator, env = game(bench)
-    first, _ = env.reset(seed=bench.seed)
+    emulator, env = game(testbed)
+    first, _ = env.reset(seed=testbed.seed)
     size = _stack_size(first)
     taken = [emulator.frame]
     read, expected = [], []
@@ -40,10 +40,10 @@ def stacks_one_frame_per_step(bench: Bench) -> Outcome:
     )
 
 
-def starts_with_a_fresh_stack(bench: Bench) -> Outcome:
+def starts_with_a_fresh_stack(testbed: Testbed) -> Outcome:
     """Plays lives and games, and reads what the first stack of each episode shows."""
-    emulator, env = game(bench, lives=2, life_frames=12)
-    first, _ = env.reset(seed=bench.seed)
+    emulator, env = game(testbed, lives=2, life_frames=12)
+    first, _ = env.reset(seed=testbed.seed)
     _stack_size(first)
     stale: list[str] = []
     episodes = 0

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.checks.support.white_box import Vector, target_table
 from probes.outcome import Outcome
 from probes.worlds.env import WorldEnv, observations
@@ -49,9 +49,9 @@ def shared_bytes(one: Tensor, other: Tensor) -> int:
     return max(0, min(stop, other_stop) - max(start, other_start))
 
 
-def has_separate_storage(bench: Bench) -> Outcome:
+def has_separate_storage(testbed: Testbed) -> Outcome:
     """Looks for memory that a tensor of one network shares with one of the other."""
-    subject = bench.trial(lambda _: WorldEnv(TWO_STEP, "vector")).subject
+    subject = testbed.trial(lambda _: WorldEnv(TWO_STEP, "vector")).subject
     online, target = _tensors(subject.online_net), _tensors(subject.target_net)
     shared = [
         name
@@ -67,11 +67,11 @@ def has_separate_storage(bench: Bench) -> Outcome:
     )
 
 
-def moves_on_sync_only(num_envs: int, bench: Bench) -> Outcome:
+def moves_on_sync_only(num_envs: int, testbed: Testbed) -> Outcome:
     """Follows the target's values step by step, and measures the distances between its moves."""
     period = TRAIN_PERIOD_STEPS * SYNC_PERIOD_UPDATES
     total = WARMUP_STEPS + (SYNCS + 1) * period
-    trial = bench.trial(
+    trial = testbed.trial(
         lambda _: WorldEnv(REWARD_BY_OBS_AND_ACTION, "vector"),
         num_envs=num_envs,
         batch_size=16,
@@ -113,9 +113,9 @@ def moves_on_sync_only(num_envs: int, bench: Bench) -> Outcome:
     )
 
 
-def values_travel_by_syncs(bench: Bench) -> Outcome:
+def values_travel_by_syncs(testbed: Testbed) -> Outcome:
     """Learns a chain of two states, and asks for the first one's value before and after a sync."""
-    trial = bench.trial(
+    trial = testbed.trial(
         lambda _: WorldEnv(TWO_STEP, "vector"),
         gamma=GAMMA,
         learning_rate=4e-3,

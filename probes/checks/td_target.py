@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.checks.support.white_box import (
     Vector,
-    by_hand,
     draw,
     generator,
     kept,
@@ -19,6 +18,7 @@ from probes.checks.support.white_box import (
     rows_of,
     target_table,
     td_targets,
+    white_box_trial,
 )
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
@@ -32,10 +32,10 @@ GAMMA: Final = 0.9
 TOLERANCE: Final = 1e-3
 
 
-def masks_ends(bench: Bench) -> Outcome:
+def masks_ends(testbed: Testbed) -> Outcome:
     """Compares targets with their closed form, where rows end and where they go on."""
-    trial = by_hand(bench, gamma=GAMMA)
-    transitions = draw(generator(bench.seed), ROWS)
+    trial = white_box_trial(testbed, gamma=GAMMA)
+    transitions = draw(generator(testbed.seed), ROWS)
     targets = td_targets(trial.subject, transitions)
     next_value = target_table(trial.subject, transitions.next_obs).max(axis=1)
     expected = transitions.reward + GAMMA * np.where(transitions.terminated, 0.0, next_value)
@@ -52,10 +52,10 @@ def masks_ends(bench: Bench) -> Outcome:
     )
 
 
-def bootstraps_from_target(bench: Bench) -> Outcome:
+def bootstraps_from_target(testbed: Testbed) -> Outcome:
     """Overwrites one network after the other, and watches which one the targets follow."""
-    trial = by_hand(bench, gamma=GAMMA, double=False)
-    subject, rng = trial.subject, generator(bench.seed)
+    trial = white_box_trial(testbed, gamma=GAMMA, double=False)
+    subject, rng = trial.subject, generator(testbed.seed)
     transitions = draw(rng, ROWS)
     transitions.terminated[:] = False
     before = td_targets(subject, transitions)
@@ -74,10 +74,10 @@ def bootstraps_from_target(bench: Bench) -> Outcome:
     )
 
 
-def double_is_double(bench: Bench) -> Outcome:
+def double_is_double(testbed: Testbed) -> Outcome:
     """Compares the targets of two unlike networks with those of double, plain and swapped roles."""
-    trial = by_hand(bench, gamma=GAMMA, double=True)
-    rng = generator(bench.seed)
+    trial = white_box_trial(testbed, gamma=GAMMA, double=True)
+    rng = generator(testbed.seed)
     transitions = draw(rng, ROWS)
     transitions.terminated[:] = False
     values = unlike_values(trial, transitions.next_obs, rng)
@@ -94,10 +94,10 @@ def double_is_double(bench: Bench) -> Outcome:
     )
 
 
-def rows_are_independent(bench: Bench) -> Outcome:
+def rows_are_independent(testbed: Testbed) -> Outcome:
     """Computes targets of all rows together, in another order, in halves and one by one."""
-    trial = by_hand(bench, gamma=GAMMA)
-    rng = generator(bench.seed)
+    trial = white_box_trial(testbed, gamma=GAMMA)
+    rng = generator(testbed.seed)
     transitions = draw(rng, ROWS)
     together = td_targets(trial.subject, transitions)
     order = rng.permutation(ROWS)

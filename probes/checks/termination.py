@@ -6,8 +6,8 @@ from functools import partial
 from typing import Final
 
 from probes.checks.check import Check, Component
-from probes.checks.support.replay_audit import Aspect, audit, counter_trial, looked_into
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.replay_audit import Aspect, audit, looked_into, stamped_trial
+from probes.checks.support.testbed import Testbed
 from probes.checks.worlds import learns_solved_values
 from probes.outcome import Outcome
 from probes.worlds.tables import TWO_ENDS
@@ -22,16 +22,16 @@ THREE_ENVIRONMENTS: Final = {
 }
 
 
-def traced(aspect: Aspect, words: str, num_envs: int, bench: Bench) -> Outcome:
+def traced(aspect: Aspect, words: str, num_envs: int, testbed: Testbed) -> Outcome:
     """Traces one aspect of what is sampled, all through a run.
 
     Args:
         aspect: what is held against what happened.
         words: for the property, when it holds.
         num_envs: environments stepped together.
-        bench: what the check is run on.
+        testbed: what the check is run on.
     """
-    trial, ledger = counter_trial(bench, num_envs=num_envs)
+    trial, ledger = stamped_trial(testbed, num_envs=num_envs)
     return audit(ledger, looked_into(trial))[aspect].outcome(words)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from probes.checks.check import Component
 from probes.checks.records import record_check, records_of
-from probes.checks.support.replay_audit import counter_trial
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.replay_audit import stamped_trial
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.records.facts import Facts, Property, column
 from probes.records.updates import (
@@ -31,7 +31,7 @@ WARMUP: Final = 32
 UPDATES: Final = 100  # enough for a missing mask to carry values past their bound
 
 
-def of_updates(prove: Property, bench: Bench) -> Outcome:
+def of_updates(prove: Property, testbed: Testbed) -> Outcome:
     """Trains where all transitions are alike, and notes the Q-value before each update."""
     shown = observations(CONSTANT_REWARD, "vector")
     seen: list[float] = []
@@ -41,7 +41,7 @@ def of_updates(prove: Property, bench: Bench) -> Outcome:
         if not seen or value != seen[-1]:
             seen.append(value)
 
-    trial = bench.trial(
+    trial = testbed.trial(
         lambda _: WorldEnv(CONSTANT_REWARD, "vector"),
         warmup_steps=WARMUP, batch_size=16, total_steps=WARMUP + UPDATES, learning_rate=2e-3,
     )  # fmt: skip
@@ -62,13 +62,13 @@ def of_updates(prove: Property, bench: Bench) -> Outcome:
     return prove(records_of(trial), facts)
 
 
-def what_is_no_number_shows(bench: Bench) -> Outcome:
+def what_is_no_number_shows(testbed: Testbed) -> Outcome:
     """Pays rewards that are no numbers, and looks for a loss that is none."""
 
     def reward(stamp: Stamp) -> float:
         return float("nan") if stamp.age == 0 and stamp.episode % 3 == 0 else 1.0
 
-    trial, _ = counter_trial(bench, reward=reward, total_steps=96, warmup_steps=WARMUP)
+    trial, _ = stamped_trial(testbed, reward=reward, total_steps=96, warmup_steps=WARMUP)
     column(records_of(trial), "loss")  # to be skipped before anything is done
     told = "the run went on, and every one of {} recorded losses is finite"
     losses = np.empty(0)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import Misbehaviour
 from probes.worlds.env import View, WorldEnv, observations
@@ -41,10 +41,10 @@ AVERAGING: Final[dict[str, Any]] = {"learning_rate": 2.5e-4, "batch_size": 128, 
 
 
 def learns_solved_values(
-    world: World, view: View, settings: dict[str, Any], bench: Bench
+    world: World, view: View, settings: dict[str, Any], testbed: Testbed
 ) -> Outcome:
     """Trains in a world at random, and compares every Q-value with the solved one."""
-    trial = bench.trial(lambda _: WorldEnv(world, view), gamma=GAMMA, **settings)
+    trial = testbed.trial(lambda _: WorldEnv(world, view), gamma=GAMMA, **settings)
     trial.train(trial.settings.total_steps)
     solved, tolerance = world.solve(GAMMA), world.tolerance(GAMMA)
     learned = trial.q_table(observations(world, view))

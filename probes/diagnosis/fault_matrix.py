@@ -16,7 +16,7 @@ from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose
 from probes.faults.catalogue import FAULTS
 from probes.faults.fault import Fault
-from probes.running.isolation import Job, run_jobs
+from probes.running.isolation import CheckJob, run_jobs
 from reports.files import write_text_atomically
 from reports.schema import (
     SCHEMA_VERSION,
@@ -39,7 +39,7 @@ def measure(
     console = Console(width=None if sys.stdout.isatty() else 160)
     started = last_beat = time.monotonic()
     jobs = [
-        Job(check, "", fault.name, seed)
+        CheckJob(check, "", fault.name, seed)
         for fault in FAULTS
         for check in CHECKS
         if _needed(fault, check.code)

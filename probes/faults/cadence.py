@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, cast
 
 from torch import Tensor
 
-from dqn_core.acting import Transitions
+from dqn_core.acting import VectorTransition
 from dqn_core.agent import Agent
 from dqn_core.envs.envs import Tick
 from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
@@ -62,7 +62,7 @@ class UpdatesAtEnds(Trainer):
 
     _ended = False
 
-    def _append(self, ticks: list[Transitions]) -> None:
+    def _append(self, ticks: list[VectorTransition]) -> None:
         super()._append(ticks)
         self._ended = any((tick.terminated | tick.truncated).any() for tick in ticks)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from dqn_core import schedules
-from dqn_core.acting import Actor, Transitions
+from dqn_core.acting import Actor, VectorTransition
 from dqn_core.agent import Agent
 from dqn_core.loop import Trainer
 from dqn_core.streams import Stream
@@ -28,46 +28,58 @@ Steps = npt.NDArray[np.int64]
 class GreedyAlways(Actor):
     """No action is ever random, not even while warming up."""
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, with epsilon zero."""
-        return super().play(agent, np.zeros_like(epsilon), cut=cut)
+        return super().play(agent, np.zeros_like(epsilon), truncate_last=truncate_last)
 
 
 class RandomAlways(Actor):
     """Every action is random, whatever epsilon is."""
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, with epsilon one."""
-        return super().play(agent, np.ones_like(epsilon), cut=cut)
+        return super().play(agent, np.ones_like(epsilon), truncate_last=truncate_last)
 
 
 class CoinInverted(Actor):
     """The comparison with epsilon is the wrong way round: random actions become more, not fewer."""
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, with one minus epsilon."""
-        return super().play(agent, 1.0 - epsilon, cut=cut)
+        return super().play(agent, 1.0 - epsilon, truncate_last=truncate_last)
 
 
 class SmallestValue(Actor):
     """The greedy action is the one of the smallest Q-value: a sign, or an argmin."""
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, by negative values."""
-        return super().play(_acting_by(lambda obs: -agent.q_values(obs)), epsilon, cut=cut)
+        return super().play(
+            _acting_by(lambda obs: -agent.q_values(obs)), epsilon, truncate_last=truncate_last
+        )
 
 
 class TargetNetworkActs(Actor):
     """The greedy action is the target network's."""
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, by the values of the target network."""
 
         def q_values(obs: Array) -> Array:
             values: Array = agent.target_net.infer(torch.from_numpy(obs)).numpy()
             return values
 
-        return super().play(_acting_by(q_values), epsilon, cut=cut)
+        return super().play(_acting_by(q_values), epsilon, truncate_last=truncate_last)
 
 
 class ObservationBefore(Actor):
@@ -77,14 +89,16 @@ class ObservationBefore(Actor):
         super().__init__(*args)
         self._before = self._stack.obs.copy()
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, an observation late."""
 
         def q_values(obs: Array) -> Array:
             late, self._before = self._before, obs.copy()
             return agent.q_values(late)
 
-        return super().play(_acting_by(q_values), epsilon, cut=cut)
+        return super().play(_acting_by(q_values), epsilon, truncate_last=truncate_last)
 
 
 class LastActionNeverTried(Actor):
@@ -125,11 +139,13 @@ class SharedRandomAction(Actor):
 class ScheduleOfEpisode(Actor):
     """The step that the schedule is asked about is counted anew in each episode."""
 
-    def play(self, agent: Agent, epsilon: Chances, *, cut: bool) -> list[Transitions]:
+    def play(
+        self, agent: Agent, epsilon: Chances, *, truncate_last: bool
+    ) -> list[VectorTransition]:
         """As the actor's, with epsilon by the length of the episode."""
         steps = self._length + np.arange(len(epsilon))[:, None]
         restarted = schedules.epsilon(steps.ravel(), agent.recipe.exploration, 0)
-        return super().play(agent, restarted.reshape(epsilon.shape), cut=cut)
+        return super().play(agent, restarted.reshape(epsilon.shape), truncate_last=truncate_last)
 
 
 class GreedyWhileWarmingUp(Trainer):

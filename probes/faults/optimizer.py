@@ -19,7 +19,7 @@ class HoldsTarget(Agent):
 
     def __init__(self, recipe: Recipe, *args: Any) -> None:
         super().__init__(recipe, *args)
-        both = [*self.online_net.leaves, *self.target_net.leaves]
+        both = [*self.online_net.optimized_tensors, *self.target_net.optimized_tensors]
         self.optimizer = make_optimizer(recipe, both)
 
 
@@ -48,7 +48,7 @@ class AnotherLibrarysOptimizer(Agent):
         """As the agent's, the running means taken as they are."""
         (group,) = self.optimizer.param_groups
         beta1, beta2 = group["betas"]
-        for leaf in self._leaves:
+        for leaf in self._optimized_tensors:
             assert leaf.grad is not None
             state = self.optimizer.state[leaf]
             if not state:
@@ -64,7 +64,7 @@ class OptimizerMadeAnew(Agent):
 
     def apply_gradients(self) -> None:
         """As the agent's, by an optimizer that has seen nothing yet."""
-        self.optimizer = make_optimizer(self.recipe, self._leaves)
+        self.optimizer = make_optimizer(self.recipe, self._optimized_tensors)
         super().apply_gradients()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from dqn_core.acting import Actor, Episode, Transitions
+from dqn_core.acting import Actor, FinishedEpisode, VectorTransition
 from dqn_core.agent import Agent
 from dqn_core.envs.envs import Tick
 from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
@@ -35,19 +35,21 @@ class Retelling(Actor):
         super().__init__(*args)
         self._rewards: list[list[float]] = [[] for _ in range(self.envs.num_envs)]
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """What is told of an episode, given the rewards of its steps, and whether it was cut."""
         raise NotImplementedError
 
-    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
+    def _tick(self, action: npt.NDArray[np.int64], *, truncate_last: bool) -> VectorTransition:
         before = len(self._finished)
-        tick = super()._tick(action, cut=cut)
+        tick = super()._tick(action, truncate_last=truncate_last)
         for rewards, reward in zip(self._rewards, tick.reward.tolist(), strict=True):
             rewards.append(reward)
         told = []
         for episode in self._finished[before:]:
             rewards, self._rewards[episode.env] = self._rewards[episode.env], []
-            told += self.retell(episode, rewards, cut=bool(tick.truncated[episode.env]))
+            told += self.retell(episode, rewards, truncate_last=bool(tick.truncated[episode.env]))
         self._finished[before:] = told
         return tick
 
@@ -55,68 +57,82 @@ class Retelling(Actor):
 class TrainingReturnsClipped(Retelling):
     """Training returns are sums of rewards that were clipped for the learner."""
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """As summed after clipping."""
-        del cut
+        del truncate_last
         return [episode._replace(total=float(np.clip(rewards, -1.0, 1.0).sum()))]
 
 
 class TrainingReturnsDiscounted(Retelling):
     """Training returns are discounted sums."""
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """As summed with a discount."""
-        del cut
+        del truncate_last
         return [episode._replace(total=float(DISCOUNT ** np.arange(len(rewards)) @ rewards))]
 
 
 class TruncatedDropped(Retelling):
     """Training episodes that a time limit cuts are not recorded."""
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """As it was, or not at all."""
         del rewards
-        return [] if cut else [episode]
+        return [] if truncate_last else [episode]
 
 
 class RecordedTwice(Retelling):
     """An episode that a time limit cuts is recorded at its end, and once more at the reset."""
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """As it was, once or twice."""
         del rewards
-        return [episode, episode] if cut else [episode]
+        return [episode, episode] if truncate_last else [episode]
 
 
 class ReturnsGoOn(Retelling):
     """Return and length are not set back when a time limit cuts an episode."""
 
-    _told: Episode = Episode(0, 0.0, 0)
+    _told: FinishedEpisode = FinishedEpisode(0, 0.0, 0)
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """As summed since the last end that was not cut."""
         del rewards
         total, length = self._told.total + episode.total, self._told.length + episode.length
-        told = Episode(episode.env, total, length)
-        self._told = told if cut else Episode(0, 0.0, 0)
+        told = FinishedEpisode(episode.env, total, length)
+        self._told = told if truncate_last else FinishedEpisode(0, 0.0, 0)
         return [told]
 
 
 class LengthsInFrames(Retelling):
     """Lengths of training episodes are in raw frames."""
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """With its frames for a length."""
-        del rewards, cut
+        del rewards, truncate_last
         return [episode._replace(length=FRAME_SKIP * episode.length)]
 
 
 class LastStepLeftOut(Retelling):
     """The last step of an episode is not counted in its length."""
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """Shorter by a step."""
-        del rewards, cut
+        del rewards, truncate_last
         return [episode._replace(length=episode.length - 1)]
 
 
@@ -125,14 +141,16 @@ class OneSumForAll(Retelling):
 
     _sum = 0.0
 
-    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
-        tick = super()._tick(action, cut=cut)
+    def _tick(self, action: npt.NDArray[np.int64], *, truncate_last: bool) -> VectorTransition:
+        tick = super()._tick(action, truncate_last=truncate_last)
         self._sum += float(tick.reward.sum())
         return tick
 
-    def retell(self, episode: Episode, rewards: Sequence[float], *, cut: bool) -> list[Episode]:
+    def retell(
+        self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
+    ) -> list[FinishedEpisode]:
         """With the sum of all environments; it is set back."""
-        del cut
+        del truncate_last
         told = episode._replace(total=self._sum + rewards[-1])
         self._sum = -rewards[-1]  # which is still to be added
         return [told]

@@ -68,9 +68,9 @@ class SoftmaxNetwork(QNetwork):
         self.net = net
 
     @property
-    def leaves(self) -> list[Tensor]:
+    def optimized_tensors(self) -> list[Tensor]:
         """Those of the network within."""
-        return self.net.leaves
+        return self.net.optimized_tensors
 
     def forward(self, obs: Tensor) -> Tensor:
         """Values that add up to 1 in each row, [B, A] float32."""

@@ -31,7 +31,7 @@ MEMORY_LIMIT_GB: Final = 6.0
 
 
 @dataclass(frozen=True)
-class Job:
+class CheckJob:
     """A check to run on a subject.
 
     Attributes:
@@ -51,7 +51,7 @@ class WorkerLost(Exception):  # noqa: N818  # what happened, not an error of our
     """A worker process that gave no answer; says what became of it."""
 
 
-class Worker:
+class CheckWorker:
     """A process that serves one subject after the other, each in a fork of its own.
 
     Args:
@@ -73,7 +73,7 @@ class Worker:
         )  # fmt: skip
 
     def load(self, agent: str, fault: str) -> None:
-        """Lets the process load a subject, as in `Job`, in place of the one before.
+        """Lets the process load a subject, as in `CheckJob`, in place of the one before.
 
         Raises:
             SubjectError: if there is no such subject, or if its process ended, or hung, while it
@@ -92,7 +92,7 @@ class Worker:
             self.close()
             raise SubjectError(hello["error"])
 
-    def run(self, job: Job) -> Finding:
+    def run(self, job: CheckJob) -> Finding:
         """Lets the process run a check on the subject that is loaded.
 
         Raises:
@@ -161,14 +161,14 @@ class Waiting:
         jobs: taken in this order, but for that.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[CheckJob]) -> None:
         self._lock = threading.Lock()
-        self._untouched: dict[tuple[str, str], deque[Job]] = {}
-        self._begun: dict[tuple[str, str], deque[Job]] = {}
+        self._untouched: dict[tuple[str, str], deque[CheckJob]] = {}
+        self._begun: dict[tuple[str, str], deque[CheckJob]] = {}
         for job in jobs:
             self._untouched.setdefault((job.agent, job.fault), deque()).append(job)
 
-    def take(self, loaded: tuple[str, str] | None) -> Job | None:
+    def take(self, loaded: tuple[str, str] | None) -> CheckJob | None:
         """A job of the subject that is loaded, or of one that nobody serves, or any; None if none.
 
         Args:
@@ -191,14 +191,14 @@ class Waiting:
             return job
 
 
-def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Finding]]:
+def run_jobs(jobs: Sequence[CheckJob]) -> Iterator[tuple[CheckJob, Finding]]:
     """Runs jobs in worker processes, one for each core, and yields them as they are finished.
 
     Raises:
         SubjectError: if a subject cannot be loaded; nothing more is run then.
     """
     waiting = Waiting(jobs)
-    finished: queue.SimpleQueue[tuple[Job, Finding] | BaseException] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[tuple[CheckJob, Finding] | BaseException] = queue.SimpleQueue()
     stop = threading.Event()
     threads = [
         threading.Thread(target=_work, args=(waiting, finished, stop), daemon=True)
@@ -220,11 +220,11 @@ def run_jobs(jobs: Sequence[Job]) -> Iterator[tuple[Job, Finding]]:
 
 def _work(
     waiting: Waiting,
-    finished: queue.SimpleQueue[tuple[Job, Finding] | BaseException],
+    finished: queue.SimpleQueue[tuple[CheckJob, Finding] | BaseException],
     stop: threading.Event,
 ) -> None:
     """Serves what is waiting, with another worker process only where one was lost."""
-    worker: Worker | None = None
+    worker: CheckWorker | None = None
     try:
         while not stop.is_set():
             job = waiting.take(worker.subject if worker else None)
@@ -232,7 +232,7 @@ def _work(
                 return
             started = time.monotonic()
             try:
-                worker = worker or Worker(stop)
+                worker = worker or CheckWorker(stop)
                 if worker.subject != (job.agent, job.fault):
                     worker.load(job.agent, job.fault)
                 finding = worker.run(job)
@@ -247,7 +247,7 @@ def _work(
             worker.close()
 
 
-def _of_lost(job: Job, reason: str, wall_s: float) -> Finding:
+def _of_lost(job: CheckJob, reason: str, wall_s: float) -> Finding:
     return Finding(
         check=job.check.code,
         component=job.check.component,

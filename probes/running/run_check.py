@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 from probes.checks.check import Check
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.subject import (
     EnvMaker,
@@ -21,7 +21,7 @@ from probes.subject import (
 from reports.schema import Finding, FindingStatus
 
 
-def judge(check: Check, factory: Factory, seed: int) -> Finding:
+def run_check(check: Check, factory: Factory, seed: int) -> Finding:
     """Runs a check on a subject.
 
     Args:
@@ -44,7 +44,7 @@ def judge(check: Check, factory: Factory, seed: int) -> Finding:
 
     skipped = False
     try:
-        outcome = check.run(Bench(needing, seed))
+        outcome = check.run(Testbed(needing, seed))
     except Unsupported as unsupported:
         skipped = True
         outcome = Outcome(False, "", str(unsupported), 0)  # noqa: FBT003  # holds

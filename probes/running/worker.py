@@ -20,7 +20,7 @@ import torch
 from dqn_core.device import prepare_device
 from probes.checks.registry import check_named
 from probes.faults.catalogue import UnknownFaultError, fault_named
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subject import Factory, SubjectError, load_factory
 
 
@@ -93,7 +93,7 @@ def _serve_subject(
     for order in asked:
         if "end" in order:
             return
-        finding = judge(check_named(order["check"]), factory, order["seed"])
+        finding = run_check(check_named(order["check"]), factory, order["seed"])
         answers.write(finding.model_dump_json() + "\n")
 
 

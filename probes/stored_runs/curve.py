@@ -43,7 +43,7 @@ COLUMNS: Final = (
 RANGE: Final = re.compile(r"in \[(-?[0-9.]+), (-?[0-9.]+)\]")
 
 
-class CurveError(ValueError):
+class StoredCurveError(ValueError):
     """A curve that cannot be read."""
 
 
@@ -105,15 +105,15 @@ def read_curve(path: Path, recipe: Recipe | None) -> Curve:
         recipe: of the run, if known.
 
     Raises:
-        CurveError: if it is none, naming the line.
+        StoredCurveError: if it is none, naming the line.
     """
     try:
         text = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise CurveError(f"{path} cannot be read: {error}") from error
+        raise StoredCurveError(f"{path} cannot be read: {error}") from error
     header, *rows = list(csv.reader(text.splitlines()[: text.count("\n")])) or [[]]
     if "step" not in header:
-        raise CurveError(
+        raise StoredCurveError(
             f"{path}: expected a column `step`, got {', '.join(header) or 'an empty file'}\n"
             f"  next      name a folder whose {CURVE_FILE} has columns such as {', '.join(COLUMNS)}"
         )
@@ -125,7 +125,7 @@ def read_curve(path: Path, recipe: Recipe | None) -> Curve:
                 cell = row[index]
                 values[name].append(float(cell) if cell else float("nan"))
             except (IndexError, ValueError):
-                raise CurveError(
+                raise StoredCurveError(
                     f"{path}, line {number}: expected a number as {name}, got {row}\n"
                     "  next      was the file edited, or cut while it was copied?"
                 ) from None

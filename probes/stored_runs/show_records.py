@@ -23,7 +23,7 @@ COLOURS: Final = {
 }  # fmt: skip
 
 
-class RunFolderError(ValueError):
+class StoredRunError(ValueError):
     """A folder that holds no run, or one that cannot be read."""
 
 
@@ -48,13 +48,13 @@ def runs_in(folder: Path) -> list[Path]:
     """The run folder itself, or those of the seeds of a regression, by number.
 
     Raises:
-        RunFolderError: if it is neither.
+        StoredRunError: if it is neither.
     """
     if (folder / CURVE_FILE).is_file():
         return [folder]
     seeds = [path.parent for path in folder.glob(f"*seed-*/{CURVE_FILE}")]
     if not seeds:
-        raise RunFolderError(
+        raise StoredRunError(
             f"{folder}: no run there\n"
             f"  expected  a folder with {CURVE_FILE}, or with such folders named seed-<n> in it\n"
             f"  actual    {'a folder without' if folder.is_dir() else 'no folder of that name'}\n"
@@ -67,7 +67,7 @@ def stored_recipe(run: Path) -> Recipe | None:
     """The recipe that a run's newest checkpoint, or its best model, carries; None without any.
 
     Raises:
-        RunFolderError: if it cannot be read.
+        StoredRunError: if it cannot be read.
     """
     stored = [path for kind in ("checkpoints", "best") for path in run.glob(f"{kind}/*/{STATE}")]
     if not stored:
@@ -76,7 +76,7 @@ def stored_recipe(run: Path) -> Recipe | None:
         return Recipe.model_validate(loads(stored[0].read_bytes())["recipe"])
     except (OSError, KeyError, TypeError, ValidationError, ValueError) as error:
         told = " ".join(str(error).split())
-        raise RunFolderError(
+        raise StoredRunError(
             f"{stored[0]} holds no recipe of this version: {told}\n"
             "  next      was the run made by another version? look at it with that one"
         ) from error

@@ -97,7 +97,7 @@ class Ledger:
         return [total for episode, total in totals.items() if episode in ended]
 
 
-class CounterEnv(gymnasium.Env[Array, int]):
+class StampedEnv(gymnasium.Env[Array, int]):
     """One environment of the counter world.
 
     Args:

@@ -26,7 +26,7 @@ from regression.gate.value_shift import QUANTITIES, means_of
 from regression.job.job import Job, resolve_job
 from regression.machine.fingerprint import source_digest
 from regression.runs.stages import Regression
-from regression.store.references import ReferenceError, load_reference
+from regression.store.references import UnusableReferenceError, load_reference
 from reports.files import write_text_atomically
 from reports.load import MissingArtifactError, read_verdict
 from reports.rows import difference_sd
@@ -105,7 +105,7 @@ def measure(
         )
         returns, inside = returns_of(stored, "reference"), means_of(stored, "reference")
         yield from stored_rates(returns, inside, healthy, planted)
-    except (ReferenceError, ValueError) as error:
+    except (UnusableReferenceError, ValueError) as error:
         _say(console, f"stored seeds: not measured: {error}")
 
 
@@ -211,7 +211,7 @@ def _finished(run: Path, job: Job) -> Verdict | None:
         return None
     try:
         reference = load_reference(job.recipe)[0].content_hash
-    except ReferenceError:
+    except UnusableReferenceError:
         reference = ""
     judged_by = verdict.reference.content_hash if verdict.reference else ""
     same = (verdict.recipe_hash, verdict.device, judged_by) == (

@@ -1,6 +1,6 @@
 """What can this machine promise, and why not more?
 
-Prints the fingerprint of a process that trains here, the rung it can claim by itself and with each
+Prints the fingerprint of a process that trains here, the level it can claim by itself and with each
 stored reference, what lowers it, and whether two tiny trainings have equal bits. Or compares two
 recorded fingerprints, without training anything.
 """
@@ -22,9 +22,9 @@ from dqn_core.recipes.schema import Recipe
 from regression.job.job import GAMES, UsageError
 from regression.machine.device_classes import DeviceClass, device_class
 from regression.machine.fingerprint import fingerprint
-from regression.machine.levels import Claim, claim, tell
+from regression.machine.levels import Claim, claim, describe_claim
 from regression.machine.selftest import Observation, observe_in
-from regression.store.references import ReferenceError, load_reference
+from regression.store.references import UnusableReferenceError, load_reference
 from reports.fields import BEHAVIOUR
 from reports.schema import ExitCode, Fingerprint
 
@@ -89,7 +89,7 @@ def read_fingerprint(name: str) -> Fingerprint:
 
 
 def warnings_of(facts: Fingerprint) -> list[str]:
-    """What lowers the rung of a process, and what would raise it, by its recorded fields."""
+    """What lowers the level of a process, and what would raise it, by its recorded fields."""
     bits = facts.bits
     found = []
     if bits.get("threads") != "1 per run":
@@ -106,7 +106,7 @@ def warnings_of(facts: Fingerprint) -> list[str]:
         found.append("CUBLAS_WORKSPACE_CONFIG is not set; set it to :4096:8")
     for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR"):
         if bits.get("device") == "cpu" and bits.get(f"switch {name}") == "not set":
-            found.append(f"{name} is not set: bits hold for this class of processor only (rung 2)")
+            found.append(f"{name} is not set: bits hold for this class of processor only (level 2)")
     return found
 
 
@@ -117,10 +117,12 @@ def with_references(facts: Fingerprint) -> dict[str, str]:
         recipe = load_recipe(name)
         try:
             info, _ = load_reference(recipe)
-        except ReferenceError as error:
+        except UnusableReferenceError as error:
             told[name] = str(error).splitlines()[0]
         else:
-            told[name] = tell(claim(_for(recipe, facts), info.fingerprint), "with the reference")
+            told[name] = describe_claim(
+                claim(_for(recipe, facts), info.fingerprint), "with the reference"
+            )
     return told
 
 
@@ -142,12 +144,16 @@ def _show_two(ours: Fingerprint, theirs: Fingerprint, *, as_json: bool) -> ExitC
         if ours.flat().get(name) != theirs.flat().get(name)
     }
     if as_json:
-        _say(_json({"rung": claimed.rung, "prevented_by": claimed.prevented_by,
+        _say(_json({"level": claimed.level, "prevented_by": claimed.prevented_by,
                     "differing": differing}))  # fmt: skip
         return ExitCode.OK
     lines = [f"  {name}: {here or 'absent'} | {there or 'absent'}"
              for name, (here, there) in differing.items()]  # fmt: skip
-    _say("\n".join([tell(claimed, "of the two"), *_listed(claimed), "Differing fields:", *lines]))
+    _say(
+        "\n".join(
+            [describe_claim(claimed, "of the two"), *_listed(claimed), "Differing fields:", *lines]
+        )
+    )
     return ExitCode.OK
 
 
@@ -158,7 +164,7 @@ def _show_here(place: DeviceClass, made: list[Observation], *, as_json: bool) ->
     code = ExitCode.OK if repeats else ExitCode.FAIL
     references, warnings = with_references(facts), warnings_of(facts)
     if as_json:
-        told = {"device": place.name, "fingerprint": facts.model_dump(), "rung": claimed.rung}
+        told = {"device": place.name, "fingerprint": facts.model_dump(), "level": claimed.level}
         told |= {"prevented_by": claimed.prevented_by, "references": references}
         told |= {"warnings": warnings, "repeats": repeats, "digests": [o.digests for o in made]}
         told |= {"load": _load()}
@@ -170,7 +176,7 @@ def _show_here(place: DeviceClass, made: list[Observation], *, as_json: bool) ->
         hashes = sum(name.startswith(BEHAVIOUR) for name in fields)
         shown = [line for line in shown if not line.startswith(f"  {BEHAVIOUR}")]
         _say("\n".join([*shown, *([f"  behaviour: {hashes} hashes (--json)"] if hashes else [])]))
-    _say(f"  load: {_load()}\n\n{tell(claimed, 'by itself')}")
+    _say(f"  load: {_load()}\n\n{describe_claim(claimed, 'by itself')}")
     _say("\n".join([*(f"{name}: {text}" for name, text in references.items()), *warnings]))
     steps = len(made[0].digests)
     parted = next((n for n, pair in enumerate(zip(*(o.digests for o in made), strict=False), 1)
@@ -181,7 +187,7 @@ def _show_here(place: DeviceClass, made: list[Observation], *, as_json: bool) ->
 
 
 def _listed(claimed: Claim) -> list[str]:
-    return [f"  in the way of rung {claimed.rung + 1}: {name}" for name in claimed.prevented_by]
+    return [f"  in the way of level {claimed.level + 1}: {name}" for name in claimed.prevented_by]
 
 
 def _load() -> str:

@@ -20,7 +20,7 @@ from regression.job.job import Job, UsageError, resolve_job
 from regression.job.job_file import resumed_job
 from regression.job.run_folders import RUNS, new_run_folder, point_latest_at
 from regression.machine.device_classes import device_class
-from regression.runs.device_matrix import Matrix, resumed_cells
+from regression.runs.device_matrix import DeviceMatrix, resumed_cells
 from regression.runs.launchers.launcher import Launcher, LocalLauncher
 from regression.runs.launchers.ray_cluster import LOCAL, RayLauncher
 from regression.runs.stages import Regression
@@ -76,7 +76,7 @@ def run(  # noqa: PLR0913  # one for each flag
         _say(console, _headline(jobs, folder))
         more = (folder, console, started, when_held, bits, references, chosen)
         try:
-            asked = Regression(jobs, *more) if isinstance(jobs, Job) else Matrix(jobs, *more)
+            asked = Regression(jobs, *more) if isinstance(jobs, Job) else DeviceMatrix(jobs, *more)
             verdict = asked.run()
         except KeyboardInterrupt:
             _say(console, f"interrupted; go on with make regress RESUME={folder}")

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from dqn_core.trace import TraceError
 from regression.divergence.causes import suggestion
-from regression.divergence.event_windows import Window
+from regression.divergence.event_windows import EventWindow
 from regression.divergence.first_difference import Difference, Flip, first_difference, first_flip
 from regression.divergence.rerun import TracedRun
 from regression.job.job_file import flat
@@ -45,7 +45,7 @@ class Comparison(Artifact):
 
 def compare_windows(a: Path, b: Path) -> Comparison:
     """As `compare_folders`, of windows."""
-    mine, theirs = Window(a), Window(b)
+    mine, theirs = EventWindow(a), EventWindow(b)
     require_same(mine.info.run, theirs.info.run)
     spans = [(window.info.from_step, window.info.until_step) for window in (mine, theirs)]
     if spans[0] != spans[1]:

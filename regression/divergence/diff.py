@@ -26,7 +26,7 @@ from regression.divergence.comparison import (
     require_same,
     traced_apart,
 )
-from regression.divergence.event_windows import WINDOW_FILE, Window
+from regression.divergence.event_windows import WINDOW_FILE, EventWindow
 from regression.divergence.first_difference import first_difference, first_flip
 from regression.divergence.rerun import (
     DIGESTS,
@@ -81,7 +81,7 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
         "parts": differing(a.trace.header["parts"], b.trace.header["parts"]),
         "fingerprint": differing(a.fingerprint, b.fingerprint),
     }
-    row = firstdiffering_row(a, b)
+    row = first_differing_row(a, b)
     if row is None:
         ends = [int(run.trace.column("step")[-1]) if len(run.trace.rows) else 0 for run in (a, b)]
         upto = f" as far as both go, step {min(ends)} (A {ends[0]}, B {ends[1]})"
@@ -110,7 +110,7 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
         folders = [Path(temporary) / name for name in ("a", "b")]
         for run, folder, checkpoint in zip((a, b), folders, begin, strict=True):
             write_window(run, folder, blocks, checkpoint)
-        windows = [Window(folder) for folder in folders]
+        windows = [EventWindow(folder) for folder in folders]
         found, flip = first_difference(*windows), first_flip(*windows)
     if found is None:
         sentence = f"The runs part in the block that begins at step {parted}, in no traced event."
@@ -125,7 +125,7 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
     )
 
 
-def firstdiffering_row(a: TracedRun, b: TracedRun) -> int | None:
+def first_differing_row(a: TracedRun, b: TracedRun) -> int | None:
     """The first row in which two traces differ, as far as both go."""
     shared = min(len(a.trace.rows), len(b.trace.rows))
     differ = (a.trace.rows[:shared, :-1] != b.trace.rows[:shared, :-1]).any(axis=1)

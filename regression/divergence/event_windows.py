@@ -17,7 +17,7 @@ import safetensors.numpy
 from pydantic import Field, ValidationError
 
 from dqn_core.trace import TraceError
-from regression.divergence.events import Event, Moment, Section
+from regression.divergence.events import Event, EventSection, Moment
 from reports.files import write_text_atomically
 from reports.schema import Artifact
 
@@ -47,7 +47,7 @@ class StoredWindow(Artifact):
     sections: list[tuple[Moment, list[Event]]] = Field(default_factory=list)
 
 
-class Window:
+class EventWindow:
     """A window on disk.
 
     Args:
@@ -73,7 +73,7 @@ class Window:
                 "  next      trace the run again"
             )
         self.info = stored.info
-        self.sections = [Section(moment, events) for moment, events in stored.sections]
+        self.sections = [EventSection(moment, events) for moment, events in stored.sections]
 
     def values(self, section: int, event: int) -> Array | None:
         """Values of an event of a section, both by position; None where they were not kept.
@@ -112,7 +112,7 @@ class WindowWriter:
         self._told: list[tuple[Moment, list[Event]]] = []
         (folder / VALUES).mkdir(parents=True)
 
-    def add(self, sections: list[Section]) -> None:
+    def add(self, sections: list[EventSection]) -> None:
         """Adds sections, with such values as they have."""
         for section in sections:
             if section.values:

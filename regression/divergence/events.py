@@ -53,7 +53,7 @@ class Event(NamedTuple):
 
 
 @dataclass
-class Section:
+class EventSection:
     """The events of one moment.
 
     Attributes:
@@ -79,7 +79,7 @@ class Recorder:
         self._num_envs = recipe.loop.num_envs
         self._block_steps = recipe.loop.block_steps
         self._keep_values = keep_values
-        self._sections: dict[Moment, Section] = {}
+        self._sections: dict[Moment, EventSection] = {}
         self._start = 0
         self._tick = 0
         self.recording = False
@@ -106,7 +106,7 @@ class Recorder:
         """Takes an event down that comes after acting: of an append, a sample or an update."""
         self._record(Moment(self._start + self._block_steps, phase, update), name, values)
 
-    def take(self) -> list[Section]:
+    def take(self) -> list[EventSection]:
         """The sections since this was last asked."""
         sections, self._sections = list(self._sections.values()), {}
         return sections
@@ -117,14 +117,14 @@ class Recorder:
         # Copies: what is observed goes on to change in place.
         tensor = values.detach() if isinstance(values, Tensor) else torch.tensor(np.array(values))
         kept: Array = tensor.cpu().contiguous().numpy()
-        section = self._sections.setdefault(moment, Section(moment))
+        section = self._sections.setdefault(moment, EventSection(moment))
         event = Event(name, tensors_digest([tensor]), str(kept.dtype), kept.shape)
         section.events.append(event)
         if self._keep_values:
             section.values.append(kept.copy())
 
 
-def chains(sections: list[Section]) -> Iterator[int]:
+def chains(sections: list[EventSection]) -> Iterator[int]:
     """For each section a digest of it and of all before it."""
     chain = b""
     for section in sections:

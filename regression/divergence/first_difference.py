@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from regression.divergence.event_windows import Window
-from regression.divergence.events import Section, chains
+from regression.divergence.event_windows import EventWindow
+from regression.divergence.events import EventSection, chains
 from reports.schema import Artifact
 
 NEAR_TIE_ULPS: Final = 64  # a gap between Q-values that rounding can close
@@ -58,7 +58,7 @@ class Flip(Artifact):
     near_tie: bool | None = None
 
 
-def first_difference(a: Window, b: Window) -> Difference | None:
+def first_difference(a: EventWindow, b: EventWindow) -> Difference | None:
     """The first event in which two windows of the same blocks differ; None where they are equal."""
     pairs = zip(chains(a.sections), chains(b.sections), strict=False)
     shared = min(len(a.sections), len(b.sections))
@@ -71,7 +71,7 @@ def first_difference(a: Window, b: Window) -> Difference | None:
     return _within(a, b, index)
 
 
-def first_flip(a: Window, b: Window) -> Flip | None:
+def first_flip(a: EventWindow, b: EventWindow) -> Flip | None:
     """The first tick at which an environment is given another action."""
     theirs = {section.moment: number for number, section in enumerate(b.sections)}
     for number, section in enumerate(a.sections):
@@ -101,7 +101,7 @@ def ulp_distance(a: Array, b: Array) -> Array:
     return distance
 
 
-def _within(a: Window, b: Window, index: int) -> Difference:
+def _within(a: EventWindow, b: EventWindow, index: int) -> Difference:
     """The first difference between two sections of one moment."""
     mine, theirs = a.sections[index], b.sections[index]
     names = [[event.name for event in section.events] for section in (mine, theirs)]
@@ -123,7 +123,7 @@ def _control_flow(only_a: list[str], only_b: list[str], names: list[list[str]]) 
     return "missing in b" if only_a and not only_b else "missing in a" if not only_a else "order"
 
 
-def _missing_section(a: list[Section], b: list[Section], index: int) -> Difference | None:
+def _missing_section(a: list[EventSection], b: list[EventSection], index: int) -> Difference | None:
     """A moment that only one run has; None where both have come to their end."""
     if index == len(a) == len(b):
         return None
@@ -133,7 +133,7 @@ def _missing_section(a: list[Section], b: list[Section], index: int) -> Differen
     return _difference("missing in a", b[index], 0)
 
 
-def _difference(kind: Kind, section: Section, at: int) -> Difference:
+def _difference(kind: Kind, section: EventSection, at: int) -> Difference:
     event, moment = section.events[at], section.moment
     return Difference(
         kind=kind,
@@ -146,7 +146,7 @@ def _difference(kind: Kind, section: Section, at: int) -> Difference:
     )
 
 
-def _of_values(a: Window, b: Window, index: int, at_a: int, at_b: int) -> Difference:
+def _of_values(a: EventWindow, b: EventWindow, index: int, at_a: int, at_b: int) -> Difference:
     """What differs in an event that both have."""
     event, other = a.sections[index].events[at_a], b.sections[index].events[at_b]
     found = _difference("values", a.sections[index], at_a).model_copy(
@@ -177,7 +177,7 @@ def _of_values(a: Window, b: Window, index: int, at_a: int, at_b: int) -> Differ
     return found.model_copy(update=update)
 
 
-def _named(window: Window, section: int, name: str) -> Array | None:
+def _named(window: EventWindow, section: int, name: str) -> Array | None:
     """Values of the first event of a name in a section."""
     names = [event.name for event in window.sections[section].events]
     return window.values(section, names.index(name)) if name in names else None

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dqn_core.acting import Actor, Transitions
+from dqn_core.acting import Actor, VectorTransition
 from dqn_core.agent import Agent
 from dqn_core.digests import array_digest
 from dqn_core.envs.envs import EnvMaker, Envs
@@ -28,7 +28,7 @@ from probes.subjects.core import Parts
 from regression.divergence.events import Recorder
 
 Array = npt.NDArray[Any]
-Hear = Callable[[Any], None]
+EventCallback = Callable[[Any], None]
 
 
 def observed(parts: Parts, recorder: Recorder) -> Parts:
@@ -64,7 +64,7 @@ class HeardStream(Stream):
         hear: is given the numbers.
     """
 
-    def __init__(self, stream: Stream, hear: Hear) -> None:
+    def __init__(self, stream: Stream, hear: EventCallback) -> None:
         self._heard = stream
         self._hear = hear
 
@@ -93,11 +93,11 @@ class ObservedActor(Actor):
         )
         self.recorder.act("first obs", self._row)
 
-    def _tick(self, action: npt.NDArray[np.int64], *, cut: bool) -> Transitions:
-        tick = super()._tick(action, cut=cut)
+    def _tick(self, action: npt.NDArray[np.int64], *, truncate_last: bool) -> VectorTransition:
+        tick = super()._tick(action, truncate_last=truncate_last)
         for name in ("action", "next_obs", "reward", "terminated", "truncated"):
             self.recorder.act(name, getattr(tick, name))
-        if len(self._starting) and not cut:
+        if len(self._starting) and not truncate_last:
             self.recorder.act("first obs", self._row[self._starting])
         self.recorder.next_tick()
         return tick
@@ -227,7 +227,7 @@ def named_state(agent: Agent) -> Iterator[tuple[str, Tensor]]:
     Moments of a vector that several parameters are parts of are told parameter by parameter.
     """
     named = list(agent.online_net.named_parameters())
-    for leaf in agent.online_net.leaves:
+    for leaf in agent.online_net.optimized_tensors:
         inside = [
             (name, (parameter.data_ptr() - leaf.data_ptr()) // leaf.element_size(), parameter)
             for name, parameter in named
@@ -245,7 +245,7 @@ def named_state(agent: Agent) -> Iterator[tuple[str, Tensor]]:
 
 
 @contextmanager
-def _heard(net: QNetwork, method: str, hear: Hear) -> Iterator[None]:
+def _heard(net: QNetwork, method: str, hear: EventCallback) -> Iterator[None]:
     """Reports what a method of a network returns, meanwhile."""
     before = net.__dict__.get(method)
     original = getattr(net, method)

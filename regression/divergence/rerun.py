@@ -154,7 +154,7 @@ class Rerun:
         """Of networks and optimizer, and of all that was stored in the replay memory so far."""
         agent, replay = self.trainer.agent, self.trainer.replay
         assert isinstance(replay, ObservedReplay)
-        nets = [*agent.online_net.leaves, *agent.target_net.leaves]
+        nets = [*agent.online_net.optimized_tensors, *agent.target_net.optimized_tensors]
         # By name: a loaded checkpoint gives them in any order.
         moments = sorted(optimizer_tensors(agent.optimizer).items())
         here = [moment.to(nets[0].device) for _, moment in moments]

@@ -14,7 +14,7 @@ from regression.gate.value_shift import diverged, look_inside, with_inside
 from regression.job.job import Job
 from regression.job.log_protocol import ImportedJob
 from regression.machine.bits import bits_notes, with_bits
-from regression.machine.levels import claim, tell
+from regression.machine.levels import claim, describe_claim
 from reports.schema import (
     SCHEMA_VERSION,
     BitsCheck,
@@ -66,7 +66,7 @@ def judge(evidence: Evidence) -> Verdict:
     here = Fingerprint.model_validate(evidence.fingerprint)
     known = evidence.reference if evidence.fingerprint else None  # logs tell of no machine
     claimed = claim(here, known.fingerprint) if known else None
-    rung = [tell(claimed, "with the reference")] if claimed else []
+    level = [describe_claim(claimed, "with the reference")] if claimed else []
     return Verdict(
         schema_version=SCHEMA_VERSION,
         verdict=name,
@@ -82,11 +82,11 @@ def judge(evidence: Evidence) -> Verdict:
         seeds=evidence.results,
         reference=evidence.reference,
         fingerprint=here,
-        rung=claimed.rung if claimed else None,
-        rung_prevented_by=claimed.prevented_by if claimed else [],
+        level=claimed.level if claimed else None,
+        level_prevented_by=claimed.prevented_by if claimed else [],
         bits=evidence.bits,
         reproduce=[_again(job)],
-        notes=[*job.notes, *evidence.notes, *bits_notes(evidence.bits), *rung],
+        notes=[*job.notes, *evidence.notes, *bits_notes(evidence.bits), *level],
         started_utc=evidence.started_utc,
         wall_s=evidence.wall_s,
     )

@@ -37,7 +37,7 @@ class LogError(UsageError):
 
 
 @dataclass(frozen=True)
-class Records:
+class LoggedEpisodes:
     """The episodes of one seed, n of them, in the order of their ends.
 
     Attributes:
@@ -57,7 +57,7 @@ class Records:
     files: list[Path] = field(default_factory=list)
 
 
-def require_sound(records: Records, path: Path) -> None:
+def require_sound(records: LoggedEpisodes, path: Path) -> None:
     """Refuses what no curve can be made of.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from regression.importers.episodes import LogError, Records
+from regression.importers.episodes import LogError, LoggedEpisodes
 
 FILE: Final = "evaluations.npz"
 MOST_BYTES: Final = 1 << 28  # unpacked
@@ -29,7 +29,7 @@ DAMAGE: Final = (
 EXPECTED: Final = "timesteps [n], results [n, episodes] and perhaps ep_lengths, of numbers"
 
 
-def read_evaluations(path: Path) -> Records:
+def read_evaluations(path: Path) -> LoggedEpisodes:
     """All episodes of all evaluations; they count as ended when their evaluation took place.
 
     Args:
@@ -54,7 +54,7 @@ def read_evaluations(path: Path) -> Records:
             f"{steps[int(np.argmax(np.diff(steps) <= 0))]:.0f}",
             "separate runs that were logged into one place, and name the log of one",
         )  # fmt: skip
-    return Records(
+    return LoggedEpisodes(
         np.repeat(steps, results.shape[1]), results.ravel(), lengths.ravel(), files=[file]
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from regression.importers.episodes import LogError, Records
+from regression.importers.episodes import LogError, LoggedEpisodes
 
 MARK: Final = "tfevents"  # in the name of every event file
 TAG: Final = "charts/episodic_return"  # CleanRL's
@@ -16,7 +16,7 @@ FRAME_BYTES: Final = 16  # around each record of an event file: its length and t
 SHOWN_TAGS: Final = 20
 
 
-def read_event_files(path: Path, tag: str) -> Records:
+def read_event_files(path: Path, tag: str) -> LoggedEpisodes:
     """The values of a tag, one for each episode.
 
     Args:
@@ -42,7 +42,7 @@ def read_event_files(path: Path, tag: str) -> Records:
         shown = ", ".join(sorted(map(repr, tags))[:SHOWN_TAGS]) or "no scalar at all"
         raise LogError(f"there is no tag {tag!r}", path, f"--tag of {shown}", repr(tag), "name one")
     steps, returns = np.array(found, dtype=np.float64).T
-    return Records(steps, returns, np.full(len(steps), np.nan), notes=notes, files=files)
+    return LoggedEpisodes(steps, returns, np.full(len(steps), np.nan), notes=notes, files=files)
 
 
 def _scalars(file: Path, notes: list[str]) -> Iterator[tuple[float, str, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, get_args
 
-from regression.importers.episodes import LogError, Records, require_sound
+from regression.importers.episodes import LogError, LoggedEpisodes, require_sound
 from regression.importers.evaluations import FILE, read_evaluations
 from regression.importers.event_files import MARK, read_event_files
 from regression.importers.monitor import SUFFIX, read_monitor
@@ -71,7 +71,7 @@ def _of_file(path: Path) -> list[LogFormat]:
     return ["csv"] if b"," in begin.split(b"\n")[0] and b"\0" not in begin else []
 
 
-def read_log(path: Path, protocol: LogProtocol) -> Records:
+def read_log(path: Path, protocol: LogProtocol) -> LoggedEpisodes:
     """The episodes of one seed.
 
     Args:
@@ -88,7 +88,7 @@ def read_log(path: Path, protocol: LogProtocol) -> Records:
     return records
 
 
-def _read(path: Path, log_format: LogFormat, series: dict[str, str]) -> Records:
+def _read(path: Path, log_format: LogFormat, series: dict[str, str]) -> LoggedEpisodes:
     match log_format:
         case "monitor":
             return read_monitor(path)

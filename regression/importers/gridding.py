@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regression.importers.episodes import LogError, Records, Vector
+from regression.importers.episodes import LogError, LoggedEpisodes, Vector
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Gridded:
     beyond: int
 
 
-def on_grid(records: Records, window_steps: int, total_steps: int, path: Path) -> Gridded:
+def on_grid(records: LoggedEpisodes, window_steps: int, total_steps: int, path: Path) -> Gridded:
     """Means over windows; an episode belongs to the window in which it ended.
 
     Window k, from 1, holds the steps from (k - 1) * window_steps + 1 to k * window_steps; what is

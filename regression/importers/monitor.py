@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from pydantic_core import from_json
 
-from regression.importers.episodes import LogError, Records
+from regression.importers.episodes import LogError, LoggedEpisodes
 from regression.importers.table import read_table
 
 SUFFIX: Final = "monitor.csv"
@@ -24,7 +24,7 @@ LENGTH: Final = "l"
 LONGEST_NAME: Final = 100
 
 
-def read_monitor(path: Path) -> Records:
+def read_monitor(path: Path) -> LoggedEpisodes:
     """The episodes of a monitor, or of all monitors of one vectorised run.
 
     The environments of a vectorised run step together. So an episode that ends at the n-th step of
@@ -61,7 +61,7 @@ def read_monitor(path: Path) -> Records:
         told.append(
             f"{path.name}: {len(parts)} monitors, taken as environments that step together."
         )
-    return Records(
+    return LoggedEpisodes(
         steps=steps[order],
         returns=np.concatenate([part.returns for part in parts])[order],
         lengths=np.concatenate([part.lengths for part in parts])[order],
@@ -71,7 +71,7 @@ def read_monitor(path: Path) -> Records:
     )
 
 
-def _read_one(path: Path) -> Records:
+def _read_one(path: Path) -> LoggedEpisodes:
     """The episodes of one environment, by its own steps."""
     table = read_table(path)
     returns, lengths = (
@@ -85,7 +85,7 @@ def _read_one(path: Path) -> Records:
             "a whole number of steps, 1 at least", f"{lengths[wrong[0]]}", "write the log again",
         )  # fmt: skip
     environment = _environment(table.comment, path)
-    return Records(np.cumsum(lengths), returns, lengths, environment, table.notes)
+    return LoggedEpisodes(np.cumsum(lengths), returns, lengths, environment, table.notes)
 
 
 def _environment(comment: str, path: Path) -> str:

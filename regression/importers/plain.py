@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from regression.importers.episodes import LogError, Records
+from regression.importers.episodes import LogError, LoggedEpisodes
 from regression.importers.table import read_table
 
 
-def read_plain(path: Path, step: str, returns: str, length: str) -> Records:
+def read_plain(path: Path, step: str, returns: str, length: str) -> LoggedEpisodes:
     """The episodes of a table.
 
     Args:
@@ -32,7 +32,7 @@ def read_plain(path: Path, step: str, returns: str, length: str) -> Records:
             "agent steps", f"{steps[uneven[0]]}", "name the right --step-column",
         )  # fmt: skip
     lengths = table.numbers(length, path) if length else [np.nan] * len(steps)
-    return Records(
+    return LoggedEpisodes(
         steps,
         np.array(table.numbers(returns, path), dtype=np.float64),
         np.array(lengths, dtype=np.float64),

@@ -39,7 +39,7 @@ COLUMNS: Final = (
 
 
 @dataclass(frozen=True)
-class Log:
+class SeedLog:
     """What becomes of one log.
 
     Attributes:
@@ -111,7 +111,7 @@ def _named(path: Path) -> int:
 
 def read_logs(
     paths: Sequence[Path], seeds: Sequence[int], protocol: LogProtocol
-) -> tuple[LogProtocol, list[Log]]:
+) -> tuple[LogProtocol, list[SeedLog]]:
     """All logs on one grid; nothing is written.
 
     Args:
@@ -134,7 +134,7 @@ def read_logs(
         if curve.beyond:
             notes.append(f"{curve.beyond} episodes after step {protocol.total_steps} are left out.")
         sources = "".join(map(_source, records.files))
-        logs.append(Log(seed, path, records.environment, curve, notes, sources))
+        logs.append(SeedLog(seed, path, records.environment, curve, notes, sources))
     expected = protocol.environment or logs[0].environment
     for log in logs:
         if log.environment != expected:
@@ -146,7 +146,7 @@ def read_logs(
 
 
 def store_logs(
-    folder: Path, protocol: LogProtocol, logs: Sequence[Log], say: Callable[[str], None]
+    folder: Path, protocol: LogProtocol, logs: Sequence[SeedLog], say: Callable[[str], None]
 ) -> None:
     """Makes each log a sealed unit of a run folder.
 
@@ -191,7 +191,7 @@ def _refuse_picking(folder: Path, stored: StoredJob, seeds: list[int]) -> None:
         )
 
 
-def _seal(folder: Path, job: ImportedJob, log: Log, text: str) -> None:
+def _seal(folder: Path, job: ImportedJob, log: SeedLog, text: str) -> None:
     place = units.unit_folder(folder, job, log.seed)
     partial = units.partial_folder(place)
     partial.mkdir(exist_ok=True)  # left by an import that was broken off

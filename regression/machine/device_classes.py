@@ -2,7 +2,7 @@
 
 A pinned class, such as cpu-avx2, asks the three libraries that choose kernels by processor for one
 instruction set, by environment variables that they read when they are loaded. Hence it takes a
-process of its own, and a run in it can claim rung 3 (see `regression.machine.levels`).
+process of its own, and a run in it can claim level 3 (see `regression.machine.levels`).
 """
 
 from __future__ import annotations

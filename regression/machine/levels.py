@@ -1,4 +1,4 @@
-"""Rungs of reproducibility: what two runs of one seed can claim, by their fingerprints.
+"""Levels of reproducibility: what two runs of one seed can claim, by their fingerprints.
 
 0   Nothing. The two compare as distributions over seeds.
 1   Same machine, same stack. All fields that bits depend on are equal, and the settings are those
@@ -16,7 +16,7 @@
     differ where the behaviour hashes agree. The hashes are evidence, not proof.
 4   The exact track, one reference for all devices, is not built here and never claimed.
 
-A run is a function of its recipe, the core and the environment: where one of these differs no rung
+A run is a function of its recipe, the core and the environment: where one of these differs no level
 above 0 is claimed, however equal the machines.
 
 References:
@@ -31,7 +31,7 @@ from typing import Final, NamedTuple
 from reports.fields import BEHAVIOUR, SWITCH
 from reports.schema import Fingerprint
 
-RUNGS: Final = (
+LEVELS: Final = (
     "no bits are promised; the two compare as distributions",
     "equal bits on the same machine and stack",
     "equal bits on the same class of device and libraries",
@@ -65,7 +65,7 @@ PINNED: Final = {
     "architecture": ("x86_64", "AMD64"),
     f"{SWITCH}MKL_CBWR": ("COMPATIBLE",),
 }
-# What may differ on rung 2, and on rung 3; behaviour hashes stand in for it.
+# What may differ on level 2, and on level 3; behaviour hashes stand in for it.
 NAMES: Final = frozenset({"cpu", "libc", "numpy cpu features"})
 HOST: Final = NAMES | {"cpu capability", "cpu family", "mkl threads"}
 PROCESSOR: Final = NAMES | {"cpu family"}
@@ -76,35 +76,35 @@ class Claim(NamedTuple):
     """What two runs can claim.
 
     Attributes:
-        rung: 0 to 3, the highest.
-        prevented_by: fields in the way of the next one, sorted; none on rung 3.
+        level: 0 to 3, the highest.
+        prevented_by: fields in the way of the next one, sorted; none on level 3.
     """
 
-    rung: int
+    level: int
     prevented_by: list[str]
 
 
 def claim(ours: Fingerprint, theirs: Fingerprint) -> Claim:
-    """The highest rung of two fingerprints, in either order; of a run alone, with itself."""
+    """The highest level of two fingerprints, in either order; of a run alone, with itself."""
     ways = [_prevents_one(ours, theirs), _prevents_two(ours, theirs), _prevents_three(ours, theirs)]
-    rung = max((number for number, fields in enumerate(ways, 1) if not fields), default=0)
-    return Claim(rung, _short(ways[rung]) if rung < len(ways) else [])
+    level = max((number for number, fields in enumerate(ways, 1) if not fields), default=0)
+    return Claim(level, _short(ways[level]) if level < len(ways) else [])
 
 
-def tell(claimed: Claim, whom: str) -> str:
+def describe_claim(claimed: Claim, whom: str) -> str:
     """One sentence about a claim.
 
     Args:
         claimed: by `claim`.
         whom: with what, such as "with the reference".
     """
-    text = f"Rung {claimed.rung} {whom}: {RUNGS[claimed.rung]}"
-    if claimed.rung == len(RUNGS) - 1:
-        return f"{text}; rung 4, one reference for all devices, is not built."
+    text = f"Level {claimed.level} {whom}: {LEVELS[claimed.level]}"
+    if claimed.level == len(LEVELS) - 1:
+        return f"{text}; level 4, one reference for all devices, is not built."
     named = ", ".join(claimed.prevented_by[:FEWEST_NAMED])
     rest = len(claimed.prevented_by) - FEWEST_NAMED
     more = f" and {rest} more" if rest > 0 else ""
-    return f"{text}; rung {claimed.rung + 1} is prevented by {named}{more}."
+    return f"{text}; level {claimed.level + 1} is prevented by {named}{more}."
 
 
 def _short(fields: set[str]) -> list[str]:
@@ -136,7 +136,7 @@ def _prevents_three(ours: Fingerprint, theirs: Fingerprint) -> set[str]:
 
 
 def _common(ours: Fingerprint, theirs: Fingerprint) -> set[str]:
-    """What stands in the way of every rung."""
+    """What stands in the way of every level."""
     here, there = ours.flat(), theirs.flat()
     missing = {name for name in REQUIRED if name not in here or name not in there}
     if not any(name.startswith(BEHAVIOUR) for name in here.keys() & there.keys()):

@@ -62,19 +62,19 @@ class SharedBits:
 
     Attributes:
         cells: names of the two.
-        rung: that their fingerprints claim, 1 to 3.
+        level: that their fingerprints claim, 1 to 3.
         seeds: compared.
         parted: those whose bits differ, with the step of the first window that does.
     """
 
     cells: tuple[str, str]
-    rung: int
+    level: int
     seeds: list[int]
     parted: dict[int, int]
 
 
 @dataclass(frozen=True)
-class Matrix:
+class DeviceMatrix:
     """A regression for each of several jobs, one after another.
 
     Attributes:
@@ -84,7 +84,7 @@ class Matrix:
         started: UTC, for the page only.
         when_held: what to do where another process works on a cell.
         bits: how many seeds of the reference each cell trains again.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
         launcher: of the units; processes of this machine, if None.
     """
 
@@ -94,7 +94,7 @@ class Matrix:
     started: datetime
     when_held: WhenHeld = "refuse"
     bits: int = 0
-    where: Path | None = None
+    references_dir: Path | None = None
     launcher: Launcher | None = None
 
     def run(self) -> Verdict:
@@ -119,7 +119,7 @@ class Matrix:
                 self.started,
                 self.when_held,
                 self.bits,
-                self.where,
+                self.references_dir,
                 self.launcher,
             ).run()
         whole, worst = judge_matrix(verdicts, self._shared_bits(verdicts))
@@ -136,8 +136,8 @@ class Matrix:
         for one, other in combinations(self.jobs, 2):
             names = (cell_name(one), cell_name(other))
             here, there = (verdicts[name] for name in names)
-            rung = claim(here.fingerprint, there.fingerprint).rung
-            if rung == 0 or one.recipe.digest() != other.recipe.digest():
+            level = claim(here.fingerprint, there.fingerprint).level
+            if level == 0 or one.recipe.digest() != other.recipe.digest():
                 continue
             seeds = sorted(_complete(here) & _complete(there))
             parted = {}
@@ -149,7 +149,7 @@ class Matrix:
                 check = compare_bits(seed, ours, theirs, promised=True)
                 if check and check.first_difference is not None:
                     parted[seed] = check.first_difference
-            found.append(SharedBits(names, rung, seeds, parted))
+            found.append(SharedBits(names, level, seeds, parted))
         return found
 
     def _say(self, text: str) -> None:
@@ -242,7 +242,7 @@ def _cell(name: str, verdict: Verdict, p_value: float | None, corrected: float) 
         seeds=len(verdict.seeds),
         p_value=p_value,
         p_holm=None if p_value is None else corrected,
-        rung=verdict.rung,
+        level=verdict.level,
     )
 
 
@@ -258,7 +258,7 @@ def _complete(verdict: Verdict) -> set[int]:
 
 
 def _tell(shared: SharedBits) -> str:
-    head = f"{' and '.join(shared.cells)} promise equal bits (rung {shared.rung})"
+    head = f"{' and '.join(shared.cells)} promise equal bits (level {shared.level})"
     if not shared.seeds:
         return f"{head}, but have no seed in common."
     if not shared.parted:

@@ -17,9 +17,9 @@ from regression.job.job_file import StoredJob, read_job
 from regression.job.log_protocol import ImportedJob, LogProtocol
 from regression.machine.bits import compare_bits, read_digests
 from regression.machine.levels import claim
-from regression.runs.stages import seen
+from regression.runs.stages import merged_fingerprint
 from regression.store.locks import held
-from regression.store.references import ReferenceError, load_reference
+from regression.store.references import UnusableReferenceError, load_reference
 from regression.store.units import MANIFEST_FILE, StoreError, Unit, read_sealed, unit_key
 from reports.files import write_text_atomically
 from reports.load import ArtifactError, read_verdict
@@ -38,7 +38,7 @@ from reports.schema import (
 Units = dict[int, tuple[Path, Unit]]
 
 
-def judge_stored(run: Path, where: Path | None, say: Callable[[str], None]) -> Verdict:
+def judge_stored(run: Path, references_dir: Path | None, say: Callable[[str], None]) -> Verdict:
     """Compares what a run folder holds with the stored reference of its name, and writes it down.
 
     The seeds that the run was asked for are those of stage one, all others of stage two; they
@@ -46,7 +46,7 @@ def judge_stored(run: Path, where: Path | None, say: Callable[[str], None]) -> V
 
     Args:
         run: folder of the run; verdict, curves, page and summary in it are replaced.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
         say: told of a dead process that the folder is taken over from.
 
     Raises:
@@ -58,7 +58,7 @@ def judge_stored(run: Path, where: Path | None, say: Callable[[str], None]) -> V
     with held(run, "run", "refuse", say):
         stored = read_job(run)
         units = sealed_units(run, stored)
-        evidence = _evidence(run, stored, units, where)
+        evidence = _evidence(run, stored, units, references_dir)
         verdict = judge(evidence)
         wanted, later = weigh(evidence).seeds_wanted, _later(stored, units, evidence.reference)
         if wanted:
@@ -93,12 +93,12 @@ def sealed_units(run: Path, stored: StoredJob) -> Units:
     return units
 
 
-def _evidence(run: Path, stored: StoredJob, units: Units, where: Path | None) -> Evidence:
+def _evidence(run: Path, stored: StoredJob, units: Units, references_dir: Path | None) -> Evidence:
     job = _job(stored)
     reference, why_not, truth = None, "", None
     try:
-        reference, truth = load_reference(job.recipe, where)
-    except ReferenceError as error:
+        reference, truth = load_reference(job.recipe, references_dir)
+    except UnusableReferenceError as error:
         why_not = str(error)
     later = _later(stored, units, reference)
     candidates = {seed: units[seed] for seed in [*job.seeds, *later] if seed in units}
@@ -112,7 +112,7 @@ def _evidence(run: Path, stored: StoredJob, units: Units, where: Path | None) ->
         pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
         reference,
         why_not,
-        seen({seed: folder for seed, (folder, _) in candidates.items()}),
+        merged_fingerprint({seed: folder for seed, (folder, _) in candidates.items()}),
         began,
         wall_s=sum(unit.wall_s for _, unit in candidates.values()),
         stage_two=later if len(later) >= STAGE_TWO_SEEDS else [],
@@ -178,7 +178,7 @@ def _bits(
     if isinstance(job, ImportedJob):
         return []
     here = Fingerprint.model_validate(evidence.fingerprint)
-    promised = claim(here, reference.fingerprint).rung > 0 and not job.fault
+    promised = claim(here, reference.fingerprint).level > 0 and not job.fault
     checks = (
         compare_bits(
             seed, read_digests(units[seed][0]), truth[truth["seed"] == seed], promised=promised

@@ -15,7 +15,7 @@ from dqn_core.progress import Progress
 from regression.gate.curves import summarise
 from regression.job.job import Job
 from regression.job.job_file import describe, record
-from regression.runs.launchers.launcher import Launcher, LocalLauncher, Order
+from regression.runs.launchers.launcher import Launcher, LocalLauncher, UnitRequest
 from regression.store.locks import WhenHeld, held
 from regression.store.units import unit_folder
 from reports.schema import SeedResult
@@ -90,7 +90,7 @@ class Runner:
 
     def _unit(self, seed: int, progress: Progress) -> SeedResult:
         started = time.monotonic()
-        order = Order(self._folder, self._job, seed, self._when_held)
+        order = UnitRequest(self._folder, self._job, seed, self._when_held)
         losses: list[str] = []
         while True:
             how = self._launcher.make(order, lambda report: self._heard(seed, report, progress))

@@ -19,7 +19,7 @@ from regression.machine.levels import claim
 from regression.runs.launchers.launcher import Launcher
 from regression.runs.runner import Runner
 from regression.store.locks import WhenHeld
-from regression.store.references import ReferenceError, load_reference
+from regression.store.references import UnusableReferenceError, load_reference
 from regression.store.units import UNIT_FILE, Unit, unit_folder
 from reports.files import write_text_atomically
 from reports.page import write_page
@@ -45,7 +45,7 @@ class Regression:
         started: UTC, for the page only.
         when_held: what to do where another process works on this run.
         bits: how many seeds of the reference to train again, to compare bits.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
         launcher: of the units; processes of this machine, if None.
     """
 
@@ -55,7 +55,7 @@ class Regression:
     started: datetime
     when_held: WhenHeld = "refuse"
     bits: int = 0
-    where: Path | None = None
+    references_dir: Path | None = None
     launcher: Launcher | None = None
 
     def run(self) -> Verdict:
@@ -90,8 +90,8 @@ class Regression:
         """
         job = replace(self.job, seeds=reference.seeds[: self.bits])
         here = Fingerprint.model_validate(evidence.fingerprint)
-        promised = claim(here, reference.fingerprint).rung > 0 and not job.fault
-        _, stored = load_reference(job.recipe, self.where)
+        promised = claim(here, reference.fingerprint).level > 0 and not job.fault
+        _, stored = load_reference(job.recipe, self.references_dir)
         results = self._runner(job).run()
         checks, notes = [], []
         for seed in (result.seed for result in results if result.status == "complete"):
@@ -118,9 +118,9 @@ class Regression:
         tables = [read_unit(unit, seed, "candidate") for seed, unit in units.items()]
         reference, why_not = None, ""
         try:
-            reference, stored = load_reference(job.recipe, self.where)
+            reference, stored = load_reference(job.recipe, self.references_dir)
             tables.append(stored[list(CURVE_COLUMNS)])
-        except ReferenceError as error:
+        except UnusableReferenceError as error:
             why_not = str(error)
         return Evidence(
             job,
@@ -128,7 +128,7 @@ class Regression:
             pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
             reference,
             why_not,
-            seen(units),
+            merged_fingerprint(units),
             self.started.isoformat(timespec="seconds"),
             wall_s=0.0,
             stage_two=list(stage_two),
@@ -140,7 +140,7 @@ class Regression:
         )
 
 
-def seen(units: Mapping[int, Path]) -> dict[str, str]:
+def merged_fingerprint(units: Mapping[int, Path]) -> dict[str, str]:
     """The fingerprint of a run: what its units saw where they were trained, all that differs.
 
     Args:

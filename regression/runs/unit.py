@@ -28,8 +28,8 @@ from dqn_core.cuda_graphs import CaptureError
 from dqn_core.device import DeviceError, prepare_device
 from dqn_core.files import replace_text, require_room
 from dqn_core.loop import Trainer
-from dqn_core.memory_budget import gpu_is_full
-from dqn_core.train import CurveError, RunFolderError, TrainingRun, Window
+from dqn_core.memory_budget import out_of_memory_message
+from dqn_core.train import CurveError, CurveWindow, RunFolderError, TrainingRun
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
 from regression.job.job_file import JobError, StoredJob, read_job
@@ -46,7 +46,7 @@ CHECKPOINTS: Final = "checkpoints"
 DAMAGED: Final = "damaged"
 
 
-class Worker:
+class UnitWorker:
     """Makes one unit, from wherever an earlier worker left it.
 
     Args:
@@ -192,7 +192,7 @@ class Worker:
         self._notes.append(note)
         self._report({"note": note})
 
-    def _report_window(self, window: Window) -> None:
+    def _report_window(self, window: CurveWindow) -> None:
         self._report({"step": window.step, "episode_return": window.episode_return})
 
 
@@ -223,12 +223,12 @@ def unit(folder: Path, seed: int, device: str, when_held: WhenHeld = "refuse") -
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        Worker(folder, read_job(folder), seed, device, _write_line).work(when_held)
+        UnitWorker(folder, read_job(folder), seed, device, _write_line).work(when_held)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is committed can be gone on with\n")
         return ExitCode.INTERRUPTED
     except torch.OutOfMemoryError as error:
-        sys.stderr.write(f"error: {gpu_is_full(error)}\n")
+        sys.stderr.write(f"error: {out_of_memory_message(error)}\n")
         return ExitCode.INFRA
     except (
         CaptureError, CheckpointError, LockHeldError, OSError, RunFolderError, StoreError,

@@ -59,7 +59,7 @@ def proposed(
     job: StoredJob,
     reason: str,
     today: str,
-    where: Path | None = None,
+    references_dir: Path | None = None,
 ) -> tuple[Bundle, str]:
     """The reference that a run would become, and its curves as text; nothing is written.
 
@@ -69,12 +69,12 @@ def proposed(
         job: that it was for.
         reason: why its curves are right.
         today: ISO date.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
 
     Raises:
         BlessingError: for a run that should never be a reference.
         StoreError: for a unit that is damaged.
-        ReferenceError: if the chain to be continued is broken.
+        UnusableReferenceError: if the chain to be continued is broken.
     """
     _refuse_unfit(verdict, job)
     rows = [row for result in verdict.seeds for row in _rows(run, job, result.seed)]
@@ -89,11 +89,11 @@ def proposed(
     curves = _numbers(rows)
     imported = isinstance(job.declared(), LogProtocol)
     refuse_degenerate(curves, () if imported else RECORDED)
-    before = _in_force(verdict.recipe, where)
+    before = _in_force(verdict.recipe, references_dir)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     if before and (before.curves_sha256, before.recipe_hash) == (sha256, job.recipe_hash):
         raise BlessingError(f"{run} is the reference in force already")
-    moved = moved_between(references.curves_of(before, where), curves) if before else None
+    moved = moved_between(references.curves_of(before, references_dir), curves) if before else None
     bundle = Bundle(
         format=references.FORMAT,
         recipe=verdict.recipe,
@@ -243,10 +243,10 @@ def _numbers(rows: Rows) -> pd.DataFrame:
     )
 
 
-def _in_force(recipe: str, where: Path | None) -> Bundle | None:
-    if not references.current_file(recipe, where).exists():
+def _in_force(recipe: str, references_dir: Path | None) -> Bundle | None:
+    if not references.current_file(recipe, references_dir).exists():
         return None
-    chain = list(references.history(recipe, where))  # a broken chain is not continued
+    chain = list(references.history(recipe, references_dir))  # a broken chain is not continued
     return chain[0]
 
 

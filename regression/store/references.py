@@ -41,7 +41,7 @@ TEXT: Final = ("group", WEIGHTS)
 WHOLE: Final = ("seed", "step", "episodes")
 
 
-class ReferenceError(RuntimeError):  # the builtin of this name is another language's
+class UnusableReferenceError(RuntimeError):  # the builtin of this name is another language's
     """A reference that is missing, damaged, or of another recipe."""
 
 
@@ -82,22 +82,22 @@ class Bundle(Artifact):
 
 
 def load_reference(
-    recipe: Declared, where: Path | None = None
+    recipe: Declared, references_dir: Path | None = None
 ) -> tuple[ReferenceInfo, pd.DataFrame]:
     """The stored truth of a recipe, or of a protocol of imported logs.
 
     Args:
         recipe: what is compared with it.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
 
     Returns:
         Where it came from, and its curves: `CURVE_COLUMNS` and `weights_digest`.
 
     Raises:
-        ReferenceError: if there is none, if anything in its chain was altered, or if it belongs to
-            another recipe; each differing field is named.
+        UnusableReferenceError: if there is none, if anything in its chain was altered, or if it
+            belongs to another recipe; each differing field is named.
     """
-    bundle, *_ = history(recipe.name, where)  # to its beginning, so that any break is seen
+    bundle, *_ = history(recipe.name, references_dir)  # to its beginning, so that any break is seen
     here, there = flat(recipe.model_dump(mode="json")), flat(bundle.recipe_fields)
     differing = [
         f"{name}: {there.get(name, 'nothing')!r} there, {here.get(name, 'nothing')!r} now"
@@ -107,7 +107,7 @@ def load_reference(
     if differing or recipe.digest() != bundle.recipe_hash:
         head = f"the reference of {recipe.name} was made with another recipe of that name"
         way_out = "next      bless a new one"
-        raise ReferenceError("\n  ".join([head, *differing, way_out]))
+        raise UnusableReferenceError("\n  ".join([head, *differing, way_out]))
     info = ReferenceInfo.model_validate(
         {
             "seeds": bundle.seeds,
@@ -118,40 +118,42 @@ def load_reference(
             "fingerprint": bundle.fingerprint,
         }
     )
-    return info, curves_of(bundle, where)
+    return info, curves_of(bundle, references_dir)
 
 
-def history(recipe: str, where: Path | None = None) -> Iterator[Bundle]:
+def history(recipe: str, references_dir: Path | None = None) -> Iterator[Bundle]:
     """The bundles of a recipe, the one in force first, each verified.
 
     Args:
         recipe: its name.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
 
     Raises:
-        ReferenceError: where there is none, or where the chain breaks.
+        UnusableReferenceError: where there is none, or where the chain breaks.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,40}", recipe):
-        raise ReferenceError(f"the name of a recipe is lower case and dashes, got {recipe!r}")
-    name = current_file(recipe, where)
+        raise UnusableReferenceError(
+            f"the name of a recipe is lower case and dashes, got {recipe!r}"
+        )
+    name = current_file(recipe, references_dir)
     try:
         stored = name.read_text(encoding="ascii")
     except FileNotFoundError:
-        raise ReferenceError(
+        raise UnusableReferenceError(
             f"there is no reference for the recipe {recipe}; run its seeds, then make bless"
         ) from None
     except (OSError, ValueError) as error:
-        raise ReferenceError(f"{name} cannot be read: {error}") from None
+        raise UnusableReferenceError(f"{name} cannot be read: {error}") from None
     if not re.fullmatch(r"[0-9a-f]{16}\n", stored):
-        raise ReferenceError(
+        raise UnusableReferenceError(
             f"{name}: expected 16 hexadecimal digits and a line end, got {stored!r}"
         )
-    bundle = _read(recipe, stored.strip(), where)
+    bundle = _read(recipe, stored.strip(), references_dir)
     yield bundle
     while bundle.previous:
-        before = _read(recipe, bundle.previous[:16], where)
+        before = _read(recipe, bundle.previous[:16], references_dir)
         if before.content_hash != bundle.previous:
-            raise ReferenceError(
+            raise UnusableReferenceError(
                 f"the chain of {recipe} is broken: {bundle.content_hash[:16]} follows "
                 f"{bundle.previous}, found {before.content_hash}"
             )
@@ -159,30 +161,34 @@ def history(recipe: str, where: Path | None = None) -> Iterator[Bundle]:
         yield bundle
 
 
-def curves_of(bundle: Bundle, where: Path | None = None) -> pd.DataFrame:
+def curves_of(bundle: Bundle, references_dir: Path | None = None) -> pd.DataFrame:
     """The curves of a bundle, as `load_reference` gives them.
 
     Args:
         bundle: whose.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
 
     Raises:
-        ReferenceError: if they are not those that were blessed.
+        UnusableReferenceError: if they are not those that were blessed.
     """
-    path = _folder(bundle.recipe, bundle.content_hash, where) / CURVES_FILE
+    path = _folder(bundle.recipe, bundle.content_hash, references_dir) / CURVES_FILE
     try:
         stored = path.read_bytes()
     except OSError as error:
-        raise ReferenceError(f"the curves of {bundle.recipe} cannot be read: {error}") from None
+        raise UnusableReferenceError(
+            f"the curves of {bundle.recipe} cannot be read: {error}"
+        ) from None
     actual = hashlib.sha256(stored).hexdigest()
     if actual != bundle.curves_sha256:
-        raise ReferenceError(
+        raise UnusableReferenceError(
             f"the reference of {bundle.recipe} was altered: {path} has sha256 {actual[:16]}, "
             f"blessed was {bundle.curves_sha256[:16]}"
         )
     cells = pd.read_csv(io.BytesIO(stored), dtype=str, keep_default_na=False)
     if tuple(cells.columns) != COLUMNS:
-        raise ReferenceError(f"{path}: expected the columns {COLUMNS}, got {tuple(cells.columns)}")
+        raise UnusableReferenceError(
+            f"{path}: expected the columns {COLUMNS}, got {tuple(cells.columns)}"
+        )
     numbers = {
         # Python's own conversion is exact, which pandas does not promise.
         name: cells[name].map(lambda cell: float(cell) if cell else math.nan).astype("float64")
@@ -205,13 +211,13 @@ def curves_text(rows: list[dict[str, str]]) -> str:
     return text.getvalue()
 
 
-def put_in_force(bundle: Bundle, curves: str, where: Path | None = None) -> Path:
+def put_in_force(bundle: Bundle, curves: str, references_dir: Path | None = None) -> Path:
     """Stores a bundle and then names it as the current one; whatever fails, the old one stays.
 
     Args:
         bundle: with `curves_sha256` of the curves; its hash is set here.
         curves: as text.
-        where: folder of all references; the package's own, if None.
+        references_dir: folder of all references; the package's own, if None.
 
     Returns:
         Its folder.
@@ -220,7 +226,7 @@ def put_in_force(bundle: Bundle, curves: str, where: Path | None = None) -> Path
         OSError: if it cannot be written.
     """
     sealed = bundle.hashed()
-    folder = _folder(sealed.recipe, sealed.content_hash, where)
+    folder = _folder(sealed.recipe, sealed.content_hash, references_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
     text = sealed.model_dump_json(indent=1) + "\n"
     if not folder.exists():  # the same blessing, interrupted before it came into force
@@ -229,24 +235,26 @@ def put_in_force(bundle: Bundle, curves: str, where: Path | None = None) -> Path
     return folder
 
 
-def current_file(recipe: str, where: Path | None = None) -> Path:
+def current_file(recipe: str, references_dir: Path | None = None) -> Path:
     """Where the bundle in force is named."""
-    return (where or REFERENCES) / recipe / CURRENT_FILE
+    return (references_dir or REFERENCES) / recipe / CURRENT_FILE
 
 
-def _folder(recipe: str, content_hash: str, where: Path | None) -> Path:
-    return (where or REFERENCES) / recipe / content_hash[:16]
+def _folder(recipe: str, content_hash: str, references_dir: Path | None) -> Path:
+    return (references_dir or REFERENCES) / recipe / content_hash[:16]
 
 
-def _read(recipe: str, name: str, where: Path | None) -> Bundle:
+def _read(recipe: str, name: str, references_dir: Path | None) -> Bundle:
     """A bundle, after checking that it is what its folder and its recipe say, and whole."""
-    folder = _folder(recipe, name, where)
+    folder = _folder(recipe, name, references_dir)
     try:
         bundle = Bundle.model_validate_json((folder / BUNDLE_FILE).read_bytes())
     except FileNotFoundError:
-        raise ReferenceError(f"the chain of {recipe} is broken: there is no {folder}") from None
+        raise UnusableReferenceError(
+            f"the chain of {recipe} is broken: there is no {folder}"
+        ) from None
     except (OSError, ValidationError) as error:
-        raise ReferenceError(f"{folder / BUNDLE_FILE} cannot be read: {error}") from None
+        raise UnusableReferenceError(f"{folder / BUNDLE_FILE} cannot be read: {error}") from None
     canonical = json.dumps(bundle.recipe_fields, sort_keys=True).encode()
     expected = {
         "format": (FORMAT, bundle.format),
@@ -257,11 +265,11 @@ def _read(recipe: str, name: str, where: Path | None) -> Bundle:
     }
     for field, (right, found) in expected.items():
         if found != right:
-            raise ReferenceError(
+            raise UnusableReferenceError(
                 f"the reference of {recipe} was altered\n"
                 f"  where     {folder / BUNDLE_FILE}, {field}\n"
                 f"  expected  {right}\n"
                 f"  actual    {found}"
             )
-    curves_of(bundle, where)
+    curves_of(bundle, references_dir)
     return bundle

@@ -116,4 +116,4 @@ def test_the_tutorial_learns_the_same():
     pullback(td.loss_gradient(q, target[:, None], weight, "huber"))
     tutorial.learn(batch)
     gradient = torch.cat([p.grad.flatten() for p in tutorial.online.parameters()])
-    assert torch.allclose(agent.online_net.leaves[0].grad, gradient, atol=1e-6)
+    assert torch.allclose(agent.online_net.optimized_tensors[0].grad, gradient, atol=1e-6)

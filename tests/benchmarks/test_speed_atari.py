@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from dqn_core.acting import Actor, FrameStack, Transitions
+from dqn_core.acting import Actor, FrameStack, VectorTransition
 from dqn_core.device import available_cores
 from dqn_core.loop import Trainer
 from dqn_core.recipes.file import load_recipe
@@ -55,7 +55,7 @@ class Ours:
         played = self._played = threading.Semaphore(0)
 
         class Telling(Actor):
-            def play(self, *args: Any, **options: Any) -> list[Transitions]:
+            def play(self, *args: Any, **options: Any) -> list[VectorTransition]:
                 ticks = super().play(*args, **options)
                 played.release()
                 return ticks

@@ -30,15 +30,15 @@ from tests.dqn_core.test_loop import equal
 def frozen_python(agent):
     """A recorder that repeats work with what Python knew when it was recorded, as a graph does."""
 
-    def recorder(work, rehearse):
-        rehearse()
+    def recorder(work, warm_up):
+        warm_up()
         updates = agent.updates
 
-        def again():
+        def replay():
             agent.updates = updates
             return work()
 
-        return again
+        return replay
 
     return recorder
 
@@ -129,16 +129,16 @@ class OnDevice(TorchDispatchMode):
         return result
 
 
-def on_device(work, rehearse):
+def on_device(work, warm_up):
     """A recorder that refuses what a graph could not repeat."""
     with OnDevice():
-        rehearse()
+        warm_up()
 
-    def again():
+    def replay():
         with OnDevice():
             return work()
 
-    return again
+    return replay
 
 
 def learned_on_device(recipe):

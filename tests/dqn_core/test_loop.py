@@ -85,10 +85,10 @@ def test_the_end_of_a_segment_truncates_every_episode():
 def test_episodes_cut_by_a_segment_are_not_counted_as_finished():
     blocks, _ = run(small())
     ended = sum(int((block.terminated | block.truncated).sum()) for block in blocks)
-    cut = sum(int(block.truncated.sum()) for block in blocks)
+    truncate_last = sum(int(block.truncated.sum()) for block in blocks)
     counted = sum(len(block.episode_return) for block in blocks)
-    assert cut > 0
-    assert counted == ended - cut
+    assert truncate_last > 0
+    assert counted == ended - truncate_last
     assert all((block.episode_return == block.episode_length).all() for block in blocks)
 
 
@@ -128,7 +128,7 @@ LONG_BLOCKS = {"block_steps": 40, "train_period_steps": 4, "sync_period_updates"
 def test_acting_and_learning_at_the_same_time_give_the_bits_of_one_after_the_other(
     recipe, monkeypatch
 ):
-    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK", 1)
+    monkeypatch.setattr("dqn_core.agent.THREADS_PAY_OFF_FROM_WEIGHTS", 1)
     loop = recipe.loop.model_copy(update={"overlap": True})
     recipe = recipe.model_copy(update={"loop": loop})
     together, _ = run(recipe)
@@ -189,7 +189,7 @@ def test_with_overlap_the_next_block_is_played_while_the_record_of_one_is_looked
 @pytest.mark.atari
 @pytest.mark.parametrize("threaded", [True, False])
 def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(threaded, monkeypatch):
-    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK", 1)
+    monkeypatch.setattr("dqn_core.agent.THREADS_PAY_OFF_FROM_WEIGHTS", 1)
     begun = threading.Event()
     met = []
 
@@ -217,11 +217,11 @@ def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(thre
 
 @pytest.mark.atari
 def test_a_network_learns_without_its_helper_once_a_segment_has_ended_or_was_left(monkeypatch):
-    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK", 1)
+    monkeypatch.setattr("dqn_core.agent.THREADS_PAY_OFF_FROM_WEIGHTS", 1)
     made = trainer(small_pong())
     for blocks in (made.segment(), made.segment()):
         while not next(blocks).updates:
-            assert made.agent.online_net.helper is not None
+            assert made.agent.online_net.second_thread is not None
         if made.step > 200:
             blocks.close()  # left
         else:
@@ -316,7 +316,7 @@ def test_a_reported_episode_is_a_whole_game_where_a_life_is_an_episode_for_the_l
     actor = Actor(made.make_envs(made.recipe, 1, Stream(0, "eval")), 2, Stream(0, "eval"))
     lives, rewards, games = 0, 0.0, []
     while len(games) < 3:
-        (tick,) = actor.play(made.agent, np.ones((1, 1)), cut=False)
+        (tick,) = actor.play(made.agent, np.ones((1, 1)), truncate_last=False)
         lives += int(tick.terminated[0])
         rewards += float(tick.reward[0])
         for game in actor.take_finished():

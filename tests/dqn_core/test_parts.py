@@ -16,7 +16,7 @@ from dqn_core.device import thread
 from dqn_core.networks import Cnn, Mlp, initialise, make_network
 from dqn_core.optimizers import CentredRmsProp, decay_updates, make_optimizer, make_scheduler
 from dqn_core.recipes.file import load_recipe
-from dqn_core.recipes.schema import Exploration, Network, Recipe
+from dqn_core.recipes.schema import ExplorationSection, NetworkSection, Recipe
 from dqn_core.schedules import epsilon
 from dqn_core.streams import STREAM_NAMES, Stream
 
@@ -56,7 +56,7 @@ def test_unknown_streams_and_negative_keys_are_refused(key):
 
 
 def test_epsilon_at_start_middle_end_and_beyond():
-    exploration = Exploration(initial=1.0, final=0.1, decay_steps=100)
+    exploration = ExplorationSection(initial=1.0, final=0.1, decay_steps=100)
     steps = np.array([0, 9, 10, 60, 110, 10_000])
     # Warm-up until step 10; half way at 10 + 50: 1 - 0.9 / 2 = 0.55.
     expected = [1.0, 1.0, 1.0, 0.55, 0.1, 0.1]
@@ -64,7 +64,7 @@ def test_epsilon_at_start_middle_end_and_beyond():
 
 
 def test_epsilon_is_one_while_warming_up_whatever_its_initial_value():
-    exploration = Exploration(initial=0.5, final=0.1, decay_steps=100)
+    exploration = ExplorationSection(initial=0.5, final=0.1, decay_steps=100)
     assert epsilon(np.array([9, 10]), exploration, warmup_steps=10).tolist() == [1.0, 0.5]
 
 
@@ -98,7 +98,7 @@ def test_the_written_out_gradient_of_the_cnn_is_that_of_autograd_bit_for_bit(
     network = initialised(Cnn((2, 20, 24), convolutions, [32, 16], 3, layout=layout))
     network.to(memory_format=layout)
     if threaded:
-        network.helper = thread("helper")
+        network.second_thread = thread("helper")
     obs = torch.from_numpy(Stream(1, "init").integers(256, 8, 2, 20, 24).astype(np.uint8))
     slope = torch.from_numpy(Stream(2, "init").uniform(8, 3).astype(np.float32)) - 0.5
     q, pullback = network.vjp(obs)
@@ -118,7 +118,7 @@ def test_the_written_out_gradient_of_the_cnn_is_that_of_autograd_bit_for_bit(
 
 def test_what_a_thread_of_gradients_raises_reaches_the_update(monkeypatch):
     network = initialised(Cnn((1, 8, 8), [(2, 4, 4)], [8], 2))
-    network.helper = thread("helper")
+    network.second_thread = thread("helper")
     _, pullback = network.vjp(torch.ones(2, 1, 8, 8).byte())
 
     def refuse(*_):
@@ -165,7 +165,7 @@ def test_a_thread_computes_what_this_one_does_whatever_openmp_was_told():
 
 def test_the_vector_of_an_mlp_is_its_weights_and_a_copy_has_its_own():
     network = initialised(Mlp([4, 8, 2], CPU))
-    (vector,) = network.leaves
+    (vector,) = network.optimized_tensors
     twin = copy.deepcopy(network)
     vector.grad.fill_(0.5)
     torch.optim.SGD([vector], lr=1.0).step()
@@ -174,7 +174,7 @@ def test_the_vector_of_an_mlp_is_its_weights_and_a_copy_has_its_own():
         for mine, other in zip(network.parameters(), twin.parameters(), strict=True)
     )
     assert torch.equal(torch.cat([p.flatten() for p in network.parameters()]), vector)
-    (others,) = twin.leaves
+    (others,) = twin.optimized_tensors
     assert torch.equal(others - 0.5, vector)
     assert torch.equal(others.grad, torch.zeros_like(others))
     others.fill_(0.25)  # the copy's vector is the copy's weights, wherever they are read
@@ -227,12 +227,12 @@ def test_bf16_rounds_products_and_nothing_else():
     frames = torch.from_numpy(Stream(0, "replay").integers(256, 8, 4, 40, 40).astype(np.uint8))
     sides = []
     for precision in ("float32", "bf16"):
-        section = Network(kind="small", hidden=[32], init="he", precision=precision)
+        section = NetworkSection(kind="small", hidden=[32], init="he", precision=precision)
         network = initialised(make_network(section, (4, 40, 40), 3, CPU))
         q, pullback = network.vjp(frames)
         pullback(torch.ones_like(q))
-        sides.append([q, *(leaf.grad for leaf in network.leaves)])
-        assert {leaf.dtype for leaf in network.leaves} == {torch.float32}
+        sides.append([q, *(leaf.grad for leaf in network.optimized_tensors)])
+        assert {leaf.dtype for leaf in network.optimized_tensors} == {torch.float32}
     for full, rounded in zip(*sides, strict=True):
         assert rounded.dtype == torch.float32
         off = float((rounded - full).abs().max() / full.abs().max())
@@ -253,13 +253,13 @@ def test_bf16_rounds_products_and_nothing_else():
     ],
 )
 def test_the_published_networks_have_the_published_sizes(kind, hidden, parameters):
-    section = Network(kind=kind, hidden=hidden, init="fan_in")
+    section = NetworkSection(kind=kind, hidden=hidden, init="fan_in")
     network = make_network(section, (4, 84, 84), 6, CPU)
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 def test_frames_too_small_for_the_network_are_refused():
-    section = Network(kind="mnih2015", hidden=[8], init="fan_in")
+    section = NetworkSection(kind="mnih2015", hidden=[8], init="fan_in")
     with pytest.raises(ValueError, match=r"frames of 20 x 20 are too small .* 3 x 3 convolution"):
         make_network(section, (4, 20, 20), 2, CPU)
 

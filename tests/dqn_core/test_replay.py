@@ -105,10 +105,10 @@ def test_every_transition_equals_that_of_the_naive_twin(ends, stack, extra_rows,
             twins[env].start(stamp)
         if starting:
             ring.start(np.array(starting), np.stack(first))
-        cut = step % length == length - 1
+        truncate_last = step % length == length - 1
         how = [ends[env][step % length] for env in range(num_envs)]
         terminated = np.array([h == "terminated" for h in how])
-        truncated = np.array([h == "truncated" or cut for h in how]) & ~terminated
+        truncated = np.array([h == "truncated" or truncate_last for h in how]) & ~terminated
         action = np.array([(step * 7 + env) % 256 for env in range(num_envs)])
         reward = np.array([step - 0.5 * env for env in range(num_envs)])
         following = []

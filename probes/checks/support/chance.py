@@ -12,7 +12,7 @@ from probes.outcome import Outcome
 UNLIKELY: Final = 1e-8
 
 
-class Tally(NamedTuple):
+class ChanceTally(NamedTuple):
     """How often something happened, and how often it should.
 
     Attributes:
@@ -45,7 +45,7 @@ class Tally(NamedTuple):
         return self.trials * sum(p * math.log(p / q) if q else math.inf for p, q in sides if p)
 
 
-def weigh(tallies: Sequence[Tally]) -> Outcome:
+def weigh(tallies: Sequence[ChanceTally]) -> Outcome:
     """Holds each count against its chances; tells of the most surprising one."""
     worst = max(tallies, key=lambda tally: tally.surprise)
     least, most = round(worst.least * worst.trials), round(worst.most * worst.trials)

@@ -8,15 +8,15 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.outcome import Outcome
 from probes.subject import Misbehaviour, Transitions
 from probes.worlds.env import View
 from probes.worlds.stamped_env import (
-    CounterEnv,
     Ledger,
     Reward,
     Stamp,
+    StampedEnv,
     Taken,
     read_stamps,
     telltale,
@@ -36,7 +36,7 @@ Aspect = Literal["transition", "dead step", "final observation", "time limit"]
 
 
 @dataclass
-class Tally:
+class AuditTally:
     """How often something was compared, and the first time that it was wrong."""
 
     compared: int = 0
@@ -60,13 +60,13 @@ class Tally:
         )
 
 
-def counter_trial(
-    bench: Bench, view: View = "vector", reward: Reward = telltale, **settings: Any
+def stamped_trial(
+    testbed: Testbed, view: View = "vector", reward: Reward = telltale, **settings: Any
 ) -> tuple[Trial, Ledger]:
     """A subject in the counter world, acting at random, and the ledger of all its environments.
 
     Args:
-        bench: what the check is run on.
+        testbed: what the check is run on.
         view: of the observations.
         reward: of each step.
         settings: fields of `Settings`; by default one update a step, late and gentle.
@@ -80,8 +80,8 @@ def counter_trial(
         "learning_rate": 1e-4,
         "sync_period_updates": 12,
     }
-    trial = bench.trial(
-        lambda number: CounterEnv(number, view, ledger, reward), **(defaults | settings)
+    trial = testbed.trial(
+        lambda number: StampedEnv(number, view, ledger, reward), **(defaults | settings)
     )
     return trial, ledger
 
@@ -129,13 +129,14 @@ def sampled_stamps(trial: Trial, size: int) -> Iterator[Stamp]:
         yield from read_stamps(draw(trial, LOOK).obs)
 
 
-def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, Tally]:
+def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, AuditTally]:
     """Holds transitions against what happened, each of their aspects by itself.
 
     What follows the end of the task is not looked at: its value is never used.
     """
-    tallies: dict[Aspect, Tally] = {
-        aspect: Tally() for aspect in ("transition", "dead step", "final observation", "time limit")
+    tallies: dict[Aspect, AuditTally] = {
+        aspect: AuditTally()
+        for aspect in ("transition", "dead step", "final observation", "time limit")
     }
     rows = zip(
         read_stamps(drawn.obs),
@@ -156,7 +157,7 @@ def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, Tally]:
 
 
 def _hold(
-    tallies: dict[Aspect, Tally],
+    tallies: dict[Aspect, AuditTally],
     here: Stamp,
     taken: Taken | None,
     stored: tuple[int, float, Stamp, bool],

@@ -16,7 +16,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.subject import Array, Env
 
 # The corners of a cube: 16 states, as observations [16, 4] float32.
@@ -79,11 +79,11 @@ class Wandering(gymnasium.Env[Array, int]):
         return obs
 
 
-class Trace:
+class StepTrace:
     """A subject that wanders, and all it was seen to do.
 
     Args:
-        bench: of the subject.
+        testbed: of the subject.
         num_actions: A.
         episode_steps: length of every episode.
         settings: fields of `Settings`.
@@ -95,7 +95,7 @@ class Trace:
     """
 
     def __init__(
-        self, bench: Bench, *, num_actions: int = 4, episode_steps: int = NEVER, **settings: Any
+        self, testbed: Testbed, *, num_actions: int = 4, episode_steps: int = NEVER, **settings: Any
     ) -> None:
         self.steps: list[Step] = []
         self.versions: list[npt.NDArray[np.float64]] = []
@@ -104,7 +104,7 @@ class Trace:
         def make_env(number: int) -> Env:
             return Wandering(num_actions, episode_steps, partial(self._notice, number))
 
-        self.trial = bench.trial(make_env, **settings)
+        self.trial = testbed.trial(make_env, **settings)
 
     @property
     def changes(self) -> list[int]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.subject import Array, Misbehaviour, Transitions, WhiteBox
 from probes.worlds.env import VECTOR_SIZE, WorldEnv
 from probes.worlds.tables import BRANCHING
@@ -24,9 +24,9 @@ FAR: Final = np.float32(100.0)
 NEVER: Final = 1_000_000  # updates between syncs: there is none while a check looks on
 
 
-def by_hand(bench: Bench, **settings: Any) -> Trial:
+def white_box_trial(testbed: Testbed, **settings: Any) -> Trial:
     """A subject that has not trained; its environment serves to ask for shapes."""
-    return bench.trial(
+    return testbed.trial(
         lambda _: WorldEnv(BRANCHING, "vector"), **({"sync_period_updates": NEVER} | settings)
     )
 

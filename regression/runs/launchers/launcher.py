@@ -26,11 +26,11 @@ from reports.schema import ExitCode
 
 ERROR_LINES: Final = 12
 
-Hear = Callable[[dict[str, Any]], None]
+ProgressCallback = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Order:
+class UnitRequest:
     """One unit to be made.
 
     Attributes:
@@ -47,7 +47,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Ending:
+class UnitResult:
     """How one try at a unit ended.
 
     Attributes:
@@ -68,7 +68,7 @@ class Launcher(Protocol):
     def units_at_a_time(self, job: Job) -> int:
         """For how many units there is room."""
 
-    def make(self, order: Order, hear: Hear) -> Ending:
+    def make(self, order: UnitRequest, hear: ProgressCallback) -> UnitResult:
         """One try at a unit, to its end; where it is made, it is sealed in the run's folder.
 
         Args:
@@ -97,7 +97,7 @@ class LocalLauncher:
         on_cpu = device_class(job.device).device == "cpu"
         return min(available_cores(), len(job.seeds)) if on_cpu else 1
 
-    def make(self, order: Order, hear: Hear) -> Ending:
+    def make(self, order: UnitRequest, hear: ProgressCallback) -> UnitResult:
         """One process; see `Launcher.make`."""
         device = order.job.device
         command = unit_command(order.run, order.seed, device, order.when_held)
@@ -147,9 +147,9 @@ def unit_command(run: Path, seed: int, device: str, when_held: WhenHeld) -> list
     return [*command, "--device", device, "--when-held", when_held]
 
 
-def ending(code: int, errors: list[str]) -> Ending:
+def ending(code: int, errors: list[str]) -> UnitResult:
     """The ending of a unit's process by its exit code."""
     if code >= 0 and code != ExitCode.INTERRUPTED:
-        return Ending(code, errors)
+        return UnitResult(code, errors)
     number = -code if code < 0 else signal.SIGTERM
-    return Ending(code, errors, f"killed by {signal.Signals(number).name}")
+    return UnitResult(code, errors, f"killed by {signal.Signals(number).name}")

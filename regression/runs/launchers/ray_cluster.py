@@ -41,9 +41,9 @@ from regression.job.job_file import JOB_FILE, StoredJob, read_job
 from regression.machine.device_classes import device_class
 from regression.runs.launchers.launcher import (
     ERROR_LINES,
-    Ending,
-    Hear,
-    Order,
+    ProgressCallback,
+    UnitRequest,
+    UnitResult,
     ending,
     unit_command,
 )
@@ -119,7 +119,7 @@ class RayLauncher:
         self._require_room(job.device)
         return len(job.seeds)
 
-    def make(self, order: Order, hear: Hear) -> Ending:
+    def make(self, order: UnitRequest, hear: ProgressCallback) -> UnitResult:
         """One task; see `Launcher.make`. A sealed unit is verified and kept."""
         job = order.job
         key = units.unit_key(job.recipe, order.seed, job.device, job.fault)
@@ -127,14 +127,14 @@ class RayLauncher:
             with held(order.run, key.name, order.when_held, lambda note: hear({"note": note})):
                 if (folder := order.run / key.name).exists():
                     units.read_sealed(folder)
-                    return Ending(ExitCode.OK, [])
+                    return UnitResult(ExitCode.OK, [])
                 stored = read_job(order.run)
                 how, files = self._task(stored, order, hear)
                 if how.code == 0:
                     unpack(files, folder, key, stored.fingerprint)
                 return how
         except (LockHeldError, StoreError) as error:
-            return Ending(ExitCode.INFRA, f"error: {error}".splitlines()[-ERROR_LINES:])
+            return UnitResult(ExitCode.INFRA, f"error: {error}".splitlines()[-ERROR_LINES:])
 
     def end_all(self, number: signal.Signals) -> None:
         """Cancels all tasks; what they have trained is lost, as their folders go with them."""
@@ -146,7 +146,9 @@ class RayLauncher:
         for stream in left:
             ray.cancel(stream, force=number == signal.SIGKILL)
 
-    def _task(self, job: StoredJob, order: Order, hear: Hear) -> tuple[Ending, dict[str, bytes]]:
+    def _task(
+        self, job: StoredJob, order: UnitRequest, hear: ProgressCallback
+    ) -> tuple[UnitResult, dict[str, bytes]]:
         """How a task ended, and the files of its unit if it did well."""
         import ray  # noqa: PLC0415  # an optional extra
 
@@ -175,15 +177,15 @@ class RayLauncher:
         except ray.exceptions.TaskCancelledError:
             return ending(-signal.SIGTERM, []), {}
         except ray.exceptions.RayTaskError as error:
-            return Ending(ExitCode.INFRA, str(error).splitlines()[-ERROR_LINES:]), {}
+            return UnitResult(ExitCode.INFRA, str(error).splitlines()[-ERROR_LINES:]), {}
         except ray.exceptions.RayError as error:
             told = [" ".join(str(error).split())[:LONGEST_ERROR]]
             lost = f"its worker was lost ({worker}, {type(error).__name__})"
-            return Ending(-signal.SIGKILL, told, lost), {}
+            return UnitResult(-signal.SIGKILL, told, lost), {}
         finally:
             with self._lock:
                 self._streams.discard(stream)
-        return Ending(ExitCode.INFRA, [f"the task ended without a result ({worker})"]), {}
+        return UnitResult(ExitCode.INFRA, [f"the task ended without a result ({worker})"]), {}
 
     def _require_room(self, device: str) -> None:
         """Refuses what no machine of the cluster could ever run, and Ray would let wait for ever.

@@ -13,11 +13,11 @@ from gymnasium.utils.env_checker import check_env
 
 from probes.checks import cadence, exploration, seeding
 from probes.checks.exploration import DECAY, EDGES, WARMUP, scheduled
-from probes.checks.support.chance import UNLIKELY, Tally, weigh
+from probes.checks.support.chance import UNLIKELY, ChanceTally, weigh
 from probes.checks.support.global_generators import global_generators, global_states
-from probes.checks.support.test_bed import Bench
-from probes.checks.support.tracing import NEVER, OBSERVATIONS, Step, Trace, Wandering
-from probes.running.run_check import judge
+from probes.checks.support.testbed import Testbed
+from probes.checks.support.tracing import NEVER, OBSERVATIONS, Step, StepTrace, Wandering
+from probes.running.run_check import run_check
 from probes.subject import Settings, Unsupported
 from reports.schema import FindingStatus
 
@@ -33,27 +33,29 @@ def test_a_healthy_count_is_refused_less_often_than_promised(trials, chance):
     refused = [
         count
         for count in range(trials + 1)
-        if not weigh([Tally("", count, trials, chance, chance)]).holds
+        if not weigh([ChanceTally("", count, trials, chance, chance)]).holds
     ]
     assert refused
     assert sum(odds(count, trials, chance) for count in refused) < 2 * UNLIKELY  # two sides
 
 
 def test_the_surprise_of_a_count_by_hand():
-    assert Tally("", 4, 8, 0.25, 0.75).surprise == 0.0  # inside
-    assert Tally("", 0, 8, 0.25, 0.5).surprise == pytest.approx(8 * math.log(1 / 0.75))
-    assert Tally("", 8, 8, 0.25, 0.5).surprise == pytest.approx(8 * math.log(2))
-    assert Tally("", 1, 8, 0.0, 0.0).surprise == math.inf  # impossible
-    assert Tally("", 7, 8, 1.0, 1.0).surprise == math.inf
-    assert Tally("", 8, 8, 1.0, 1.0).surprise == 0.0
+    assert ChanceTally("", 4, 8, 0.25, 0.75).surprise == 0.0  # inside
+    assert ChanceTally("", 0, 8, 0.25, 0.5).surprise == pytest.approx(8 * math.log(1 / 0.75))
+    assert ChanceTally("", 8, 8, 0.25, 0.5).surprise == pytest.approx(8 * math.log(2))
+    assert ChanceTally("", 1, 8, 0.0, 0.0).surprise == math.inf  # impossible
+    assert ChanceTally("", 7, 8, 1.0, 1.0).surprise == math.inf
+    assert ChanceTally("", 8, 8, 1.0, 1.0).surprise == 0.0
 
 
 def test_the_most_surprising_count_is_told_and_nothing_counted_is_nothing_compared():
-    outcome = weigh([Tally("heads", 50, 100, 0.5, 0.5), Tally("sixes", 90, 100, 0.1, 0.2)])
+    outcome = weigh(
+        [ChanceTally("heads", 50, 100, 0.5, 0.5), ChanceTally("sixes", 90, 100, 0.1, 0.2)]
+    )
     assert (outcome.expected, outcome.actual) == ("about 10 to 20 of 100 sixes", "90")
     assert not outcome.holds
     assert outcome.compared == 200
-    assert weigh([Tally("", 0, 0, 0.5, 0.5)]).compared == 0
+    assert weigh([ChanceTally("", 0, 0, 0.5, 0.5)]).compared == 0
 
 
 def test_the_schedule_begins_ends_and_may_start_early_or_late():
@@ -85,7 +87,7 @@ def test_a_faulty_schedule_cannot_pass_by_luck(faulty):
         passing *= sum(
             odds(count, trials, chance)
             for count in range(trials + 1)
-            if weigh([Tally("", count, trials, least, most)]).holds
+            if weigh([ChanceTally("", count, trials, least, most)]).holds
         )
     assert passing < 1e-3
 
@@ -196,7 +198,7 @@ class Linear:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
 def test_a_healthy_agent_of_another_kind_is_green(check):
     for seed in range(2):
-        finding = judge(check, Linear, seed)
+        finding = run_check(check, Linear, seed)
         assert finding.status is FindingStatus.GREEN, finding
 
 
@@ -247,7 +249,7 @@ class Careless(Linear):
 )
 def test_what_no_planted_fault_does_is_found_too(subject, code, told):
     check = next(check for check in CHECKS if check.code == code)
-    finding = judge(check, subject, seed=0)
+    finding = run_check(check, subject, seed=0)
     assert finding.status is FindingStatus.RED
     assert told in finding.actual
 
@@ -266,11 +268,13 @@ class OneEnvironment(Linear):
 )
 def test_fewer_environments_than_asked_for_show_nothing_of_several(run):
     with pytest.raises(Unsupported, match=r"plays one environment; settings.num_envs = 3"):
-        run(Bench(OneEnvironment, 0))
+        run(Testbed(OneEnvironment, 0))
 
 
 def test_a_trace_tells_what_was_done():
-    trace = Trace(Bench(Linear, 3), episode_steps=NEVER, warmup_steps=32, train_period_steps=4)
+    trace = StepTrace(
+        Testbed(Linear, 3), episode_steps=NEVER, warmup_steps=32, train_period_steps=4
+    )
     trace.trial.train(60)
     assert trace.changes == list(range(36, 60, 4))
     assert [step.version for step in trace.steps[35:41]] == [0, 1, 1, 1, 1, 2]
@@ -279,7 +283,7 @@ def test_a_trace_tells_what_was_done():
 
 
 def test_an_action_may_be_the_best_of_one_change_before_but_not_of_two():
-    trace = Trace(Bench(Linear, 0))
+    trace = StepTrace(Testbed(Linear, 0))
     best_actions = (0, 3, 1)  # in state 0, by version; in others all actions are alike
     trace.versions = [np.eye(16, 4)[:, np.roll(range(4), best)] for best in best_actions]
     accepted = [

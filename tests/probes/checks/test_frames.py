@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from probes.checks import frames, lives, pixels, stacks
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subject import Misbehaviour
 from probes.subjects.core_atari import EmulatorVector, area
 from probes.worlds.mock_emulator import (
@@ -201,7 +201,7 @@ class Wrapped:
 
 
 def found(code: str, preprocess, seed: int = 0) -> Finding:
-    return judge(CHECKS[code], lambda *_: Wrapped(preprocess), seed)
+    return run_check(CHECKS[code], lambda *_: Wrapped(preprocess), seed)
 
 
 def failing(preprocess, seed: int = 0) -> dict[str, Finding]:

@@ -12,18 +12,18 @@ from torch.nn import functional
 
 from dqn_core.agent import Agent
 from probes.checks import loss, optimizer, target_network, td_target
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.checks.support.white_box import (
-    by_hand,
     draw,
     generator,
     gradient,
     kept,
     randomise,
+    white_box_trial,
     with_errors,
 )
 from probes.checks.target_network import memory, shared_bytes
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subjects.core import CoreSubject, Parts, make
 from reports.schema import FindingStatus
 
@@ -36,7 +36,7 @@ BY_HAND = [code for code, check in CHECKS.items() if {"update", "td_targets"} & 
 
 
 def status(code, factory, seed=0):
-    finding = judge(CHECKS[code], factory, seed)
+    finding = run_check(CHECKS[code], factory, seed)
     assert finding.compared > 0, finding
     return finding.status
 
@@ -155,8 +155,10 @@ class Squashed(Agent):
 
 class GradientsKept(Agent):
     def apply_gradients(self):
-        total = [leaf.grad.clone() for leaf in self._leaves]
-        for leaf, before in zip(self._leaves, getattr(self, "before", total), strict=True):
+        total = [leaf.grad.clone() for leaf in self._optimized_tensors]
+        for leaf, before in zip(
+            self._optimized_tensors, getattr(self, "before", total), strict=True
+        ):
             leaf.grad += before
         self.before = total
         super().apply_gradients()
@@ -171,7 +173,7 @@ class TwoSteps(Agent):
 class OldWeightsSynced(Agent):
     def sync(self):
         super().sync()
-        for lagged in self.target_net.leaves:
+        for lagged in self.target_net.optimized_tensors:
             lagged.mul_(0.99)
 
 
@@ -246,7 +248,7 @@ def test_shared_memory_is_counted_in_bytes():
 
 
 def test_gradients_are_caught_before_they_are_clipped_or_cleared():
-    trial = by_hand(Bench(tiny(), 0))
+    trial = white_box_trial(Testbed(tiny(), 0))
     transitions = with_errors(trial, draw(generator(0), 8), 0.1)
     weights = list(trial.subject.online_net.parameters())
     before = [weight.detach().clone() for weight in weights]
@@ -258,7 +260,7 @@ def test_gradients_are_caught_before_they_are_clipped_or_cleared():
 
 
 def test_networks_are_put_back_whatever_happens():
-    trial = by_hand(Bench(make, 0))
+    trial = white_box_trial(Testbed(make, 0))
     obs = draw(generator(0), 4).obs
     before = trial.q_table(obs)
 
@@ -278,7 +280,7 @@ def test_an_update_without_gradients_says_so():
         def update(self, transitions):
             del transitions
 
-    finding = judge(CHECKS["loss.averages-over-rows"], tiny(Still), 0)
+    finding = run_check(CHECKS["loss.averages-over-rows"], tiny(Still), 0)
     assert finding.status is FindingStatus.RED
     assert "update() gave none" in finding.actual
     assert status("loss.fits-fixed-targets", tiny(Still)) is FindingStatus.RED
@@ -289,6 +291,6 @@ def test_targets_of_another_shape_are_misbehaviour():
         def td_targets(self, transitions):
             return super().td_targets(transitions)[:, None]
 
-    finding = judge(CHECKS["td.rows-are-independent"], tiny(Column), 0)
+    finding = run_check(CHECKS["td.rows-are-independent"], tiny(Column), 0)
     assert finding.status is FindingStatus.RED
     assert finding.actual == "it returned [64, 1]"

@@ -24,7 +24,7 @@ from probes.checks.overestimation import (
     TurningRewards,
 )
 from probes.checks.registry import check_named
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subject import Settings, Unsupported
 from reports.schema import FindingStatus
 
@@ -103,7 +103,7 @@ def state(obs):
 
 def found(code, form=None, seed=0, **words):
     """What a check says of a learner; of the form that is asked for, if none is given."""
-    return judge(check_named(code), partial(TableLearner, form, **words), seed)
+    return run_check(check_named(code), partial(TableLearner, form, **words), seed)
 
 
 @pytest.mark.parametrize("direction", [1, 2])
@@ -180,7 +180,7 @@ def test_an_agent_without_double_is_skipped_there_alone():
             raise Unsupported("no double DQN")
         return TableLearner("plain", make_env, settings)
 
-    statuses = [judge(check_named(code), only_plain, 0).status for code in (PLAIN, DOUBLE)]
+    statuses = [run_check(check_named(code), only_plain, 0).status for code in (PLAIN, DOUBLE)]
     assert statuses == [FindingStatus.GREEN, FindingStatus.SKIP]
 
 
@@ -189,5 +189,5 @@ def test_another_number_of_values_is_named():
         def q_values(self, obs):
             return np.zeros((len(obs), 5))
 
-    finding = judge(check_named(PLAIN), partial(Wide, None), seed=0)
+    finding = run_check(check_named(PLAIN), partial(Wide, None), seed=0)
     assert (finding.expected, finding.actual) == ("3 Q-values", "q_values has 5")

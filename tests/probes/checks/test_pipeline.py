@@ -16,20 +16,20 @@ from probes.checks.support.replay_audit import (
     LOOK,
     READY,
     STEPS,
-    Tally,
+    AuditTally,
     audit,
-    counter_trial,
     draw,
+    stamped_trial,
 )
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.subject import Misbehaviour, Transitions
 from probes.subjects.core import make
 from probes.worlds.env import WorldEnv, observations
 from probes.worlds.stamped_env import (
     LENGTHS,
-    CounterEnv,
     Ledger,
     Stamp,
+    StampedEnv,
     draw_stack,
     draw_vector,
     read_stamps,
@@ -43,7 +43,7 @@ views = pytest.mark.parametrize("view", ["vector", "frames"])
 def played(view="vector", env=1, episodes=10):
     """A ledger of some episodes, and the true transitions in it."""
     ledger = Ledger()
-    world = CounterEnv(env, view, ledger)
+    world = StampedEnv(env, view, ledger)
     for episode in range(episodes):
         world.reset()
         for age in range(Stamp(env, episode, 0).length):
@@ -63,7 +63,7 @@ def played(view="vector", env=1, episodes=10):
 @views
 def test_every_observation_is_one_of_the_declared_space(view):
     ledger, _ = played(view)
-    space = CounterEnv(0, view, ledger).observation_space
+    space = StampedEnv(0, view, ledger).observation_space
     assert all(space.contains(obs) for obs in ledger.shown.values())
 
 
@@ -104,7 +104,7 @@ def test_steps_near_by_have_other_rewards_that_fit_into_a_byte():
 
 def test_the_ledger_sums_whole_episodes_only():
     ledger, _ = played(episodes=3)
-    world = CounterEnv(1, "vector", ledger)
+    world = StampedEnv(1, "vector", ledger)
     whole = ledger.returns(1, since=0)
     assert len(whole) == 3
     assert ledger.returns(1, since=1) == whole[1:]
@@ -175,18 +175,18 @@ def test_what_follows_the_end_of_the_task_does_not_matter():
 
 
 def test_a_tally_tells_the_first_difference_and_counts_all():
-    tally = Tally()
+    tally = AuditTally()
     tally.note(1, 1, "here")
     tally.note(1, 2, "there")
     tally.note(1, 3, "elsewhere")
     outcome = tally.outcome("ones")
     assert (outcome.holds, outcome.expected, outcome.actual) == (False, "there: 1", "2")
     assert outcome.compared == 3
-    assert not Tally().outcome("nothing").compared
+    assert not AuditTally().outcome("nothing").compared
 
 
 def test_columns_of_another_shape_break_the_protocol():
-    trial, _ = counter_trial(Bench(make, seed=0))
+    trial, _ = stamped_trial(Testbed(make, seed=0))
     trial.train(READY)
     whole = trial.subject.sample
     assert draw(trial, LOOK).obs.shape == (LOOK, 4)
@@ -248,7 +248,7 @@ class Biased:
 @pytest.mark.parametrize(("ratio", "holds"), [(1.0, True), (1.5, False)])
 def test_a_bias_of_a_half_is_seen(monkeypatch, ratio, holds, seed):
     monkeypatch.setattr(sampling, "sampled_stamps", Biased(ratio, seed))
-    assert sampling.sampled_uniformly(Bench(make, seed=0)).holds is holds
+    assert sampling.sampled_uniformly(Testbed(make, seed=0)).holds is holds
 
 
 def tail(draws, chance, least):
@@ -286,8 +286,8 @@ def test_the_loop_feeds_on_itself():
 
 
 def test_a_subject_that_restores_nothing_is_far_from_the_one_that_was_saved():
-    saved, loaded = resumed(Bench(make, seed=0), lambda _: WorldEnv(LOOP, "vector"))
-    fresh = Bench(make, seed=0).trial(lambda _: WorldEnv(LOOP, "vector"))
+    saved, loaded = resumed(Testbed(make, seed=0), lambda _: WorldEnv(LOOP, "vector"))
+    fresh = Testbed(make, seed=0).trial(lambda _: WorldEnv(LOOP, "vector"))
     shown = observations(LOOP, "vector")
     assert np.abs(loaded.q_table(shown) - saved.q_table(shown)).max() == 0
     assert np.abs(fresh.q_table(shown) - saved.q_table(shown)).max() > 1e4 * ROUNDING

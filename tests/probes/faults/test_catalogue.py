@@ -9,10 +9,10 @@ import pytest
 
 from probes.checks.check import Check, Component
 from probes.checks.registry import CHECKS, UnknownCheckError, check_named, select
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
 from probes.outcome import Outcome
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subjects import core
 from probes.subjects.core import CoreSubject, Parts
 from reports.schema import FindingStatus
@@ -24,7 +24,7 @@ PAIRS = [(fault.name, code) for fault in FAULTS for code in fault.caught_by]
 
 @pytest.mark.parametrize(("fault", "code"), PAIRS)
 def test_a_fault_turns_its_checks_red(fault, code):
-    finding = judge(check_named(code), fault_named(fault).parts.make, seed=0)
+    finding = run_check(check_named(code), fault_named(fault).parts.make, seed=0)
     assert finding.status is FindingStatus.RED, finding
     assert finding.compared > 0
     assert finding.expected
@@ -41,7 +41,7 @@ def test_every_check_has_a_fault_that_turns_it_red():
     [(code, seed) for code in CODES for seed in range(1 if code.endswith("frames") else 3)],
 )
 def test_the_healthy_core_is_green(code, seed):
-    finding = judge(check_named(code), core.make, seed)
+    finding = run_check(check_named(code), core.make, seed)
     assert finding.status is FindingStatus.GREEN, finding
     assert finding.compared > 0
 
@@ -53,7 +53,7 @@ def test_another_loss_optimizer_and_target_are_green_too(code):
             settings = replace(settings, double=True)
         return CoreSubject(make_env, settings, Parts(), "mse", "centred_rmsprop")
 
-    finding = judge(check_named(code), make, seed=3)
+    finding = run_check(check_named(code), make, seed=3)
     assert finding.status is FindingStatus.GREEN, finding
 
 
@@ -71,25 +71,25 @@ def test_faults_and_checks_are_well_described():
 
 
 def test_nothing_compared_is_red():
-    def compares_nothing(bench: Bench) -> Outcome:
-        del bench
+    def compares_nothing(testbed: Testbed) -> Outcome:
+        del testbed
         return Outcome(holds=True, expected="", actual="", compared=0)
 
     vacuous = replace(CHECKS[0], run=compares_nothing)
-    assert judge(vacuous, core.make, seed=0).status is FindingStatus.RED
+    assert run_check(vacuous, core.make, seed=0).status is FindingStatus.RED
 
 
 def test_a_missing_capability_is_a_skip_that_names_it():
     class Blind(CoreSubject):
         sample = None  # type: ignore[assignment]
 
-    def asks(bench: Bench) -> Outcome:
-        bench.trial(partial(pytest.fail, "no environment is needed"))
+    def asks(testbed: Testbed) -> Outcome:
+        testbed.trial(partial(pytest.fail, "no environment is needed"))
         return Outcome(holds=True, expected="", actual="", compared=1)
 
     needy = Check(**{**vars(CHECKS[0]), "needs": ("sample", "update"), "run": asks})
     factory = partial(_without_environment, Blind)
-    finding = judge(needy, factory, seed=0)
+    finding = run_check(needy, factory, seed=0)
     assert finding.status is FindingStatus.SKIP
     assert finding.actual == "not offered: sample"
 

@@ -21,14 +21,14 @@ from probes.__main__ import main
 from probes.checks import records as check_episodes
 from probes.checks import update_records as check_updates
 from probes.checks.registry import CHECKS
-from probes.checks.support.test_bed import Bench
+from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
 from probes.records import episodes as of_episodes
 from probes.records import updates as of_updates
 from probes.records.facts import Episode, Facts, Property, read_records
-from probes.running.run_check import judge
-from probes.stored_runs.curve import COLUMNS, STORED, Curve, CurveError, findings, read_curve
-from probes.stored_runs.show_records import RunFolderError, runs_in
+from probes.running.run_check import run_check
+from probes.stored_runs.curve import COLUMNS, STORED, Curve, StoredCurveError, findings, read_curve
+from probes.stored_runs.show_records import StoredRunError, runs_in
 from probes.subject import Misbehaviour, Records, Unsupported
 from probes.subjects import core
 from probes.subjects.core import CoreSubject, Parts
@@ -203,13 +203,13 @@ OF_UPDATES = all_of(
 # The first three seeds are those of `test_faults.py`.
 @pytest.mark.parametrize("seed", range(3, 10))
 def test_the_healthy_core_is_green_over_many_seeds(seed):
-    bench = Bench(core.make, seed)
+    testbed = Testbed(core.make, seed)
     for outcome in (
-        check_episodes.of_episodes(OF_EPISODES, 1, bench),
-        check_episodes.of_episodes(OF_EPISODES, 3, bench),
-        check_updates.of_updates(OF_UPDATES, bench),
-        check_updates.what_is_no_number_shows(bench),
-        check_episodes.epsilon_is_that_of_its_step(bench),
+        check_episodes.of_episodes(OF_EPISODES, 1, testbed),
+        check_episodes.of_episodes(OF_EPISODES, 3, testbed),
+        check_updates.of_updates(OF_UPDATES, testbed),
+        check_updates.what_is_no_number_shows(testbed),
+        check_episodes.epsilon_is_that_of_its_step(testbed),
     ):
         assert outcome.holds, outcome
 
@@ -223,7 +223,7 @@ class Silent(CoreSubject):
 
 @pytest.mark.parametrize("check", OURS, ids=CODES)
 def test_a_field_that_is_not_recorded_is_a_skip_that_names_it(check):
-    finding = judge(check, Parts(subject=Silent).make, seed=0)
+    finding = run_check(check, Parts(subject=Silent).make, seed=0)
     if check.code == "records.counts-are-those-taken":
         assert finding.status is FindingStatus.GREEN
     else:
@@ -242,7 +242,7 @@ class Stops(CoreSubject):
 
 def test_to_stop_at_a_reward_of_nan_is_right_too():
     (check,) = [check for check in OURS if check.code == "records.nan-is-shown"]
-    finding = judge(check, Parts(subject=Stops).make, seed=0)
+    finding = run_check(check, Parts(subject=Stops).make, seed=0)
     assert finding.status is FindingStatus.GREEN
     assert finding.actual == "the run stopped: FloatingPointError"
 
@@ -414,8 +414,8 @@ def test_a_running_run_is_read_up_to_its_last_whole_line(run, monkeypatch, capsy
     path = run / "curve.csv"
     text = path.read_text()
     whole = read_curve(path, None).step
-    for cut in range(1, 60):
-        path.write_text(text[:-cut])
+    for truncate_last in range(1, 60):
+        path.write_text(text[:-truncate_last])
         assert len(read_curve(path, None).step) in {len(whole) - 1, len(whole)}
     path.write_text(text.splitlines()[0] + "\n")
     shutil.rmtree(run / "checkpoints")
@@ -424,9 +424,9 @@ def test_a_running_run_is_read_up_to_its_last_whole_line(run, monkeypatch, capsy
 
 
 def test_folders_that_are_no_runs_are_refused(tmp_path):
-    with pytest.raises(RunFolderError, match="no folder of that name"):
+    with pytest.raises(StoredRunError, match="no folder of that name"):
         runs_in(tmp_path / "nowhere")
-    with pytest.raises(CurveError, match="cannot be read"):
+    with pytest.raises(StoredCurveError, match="cannot be read"):
         read_curve(tmp_path / "curve.csv", None)
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from probes.checks.registry import check_named
 from probes.running import isolation
-from probes.running.isolation import Job, Waiting, run_jobs
-from probes.running.run_check import judge
+from probes.running.isolation import CheckJob, Waiting, run_jobs
+from probes.running.run_check import run_check
 from probes.subject import SubjectError, load_factory
 from reports.schema import FindingStatus
 from tests.probes import bad_subjects
@@ -33,16 +33,18 @@ CHECK = replace(check_named("world.constant-reward.vector"), limit_s=3.0)
     ],
 )
 def test_misbehaviour_is_told_with_expected_and_actual(subject, expected, actual):
-    finding = judge(CHECK, getattr(bad_subjects, subject), seed=0)
+    finding = run_check(CHECK, getattr(bad_subjects, subject), seed=0)
     assert finding.status is FindingStatus.RED
     assert expected in finding.expected
     assert actual in finding.actual
     assert finding.hint
 
 
-def of(subject: str, count: int = 1) -> list[Job]:
+def of(subject: str, count: int = 1) -> list[CheckJob]:
     check = CHECK if subject == "Hangs" else replace(CHECK, limit_s=60.0)
-    return [Job(check, f"tests.probes.bad_subjects:{subject}", "", seed) for seed in range(count)]
+    return [
+        CheckJob(check, f"tests.probes.bad_subjects:{subject}", "", seed) for seed in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +61,14 @@ def of(subject: str, count: int = 1) -> list[Job]:
 def test_a_lost_process_costs_one_check_and_the_next_gets_a_new_one(subject, actual, monkeypatch):
     monkeypatch.setattr(isolation, "MEMORY_LIMIT_GB", 1.5)
     monkeypatch.setattr(isolation, "available_cores", lambda: 1)
-    healthy = Job(CHECK, "probes.subjects.core:make", "", 0)
+    healthy = CheckJob(CHECK, "probes.subjects.core:make", "", 0)
     findings = [finding for _, finding in run_jobs([*of(subject), healthy])]
     assert [finding.status for finding in findings] == [FindingStatus.RED, FindingStatus.GREEN]
     assert actual in findings[0].actual
 
 
 def test_whoever_serves_a_subject_keeps_to_it_and_helps_when_all_are_served():
-    a, b, c = ([Job(CHECK, name, "", seed) for seed in range(3)] for name in "abc")
+    a, b, c = ([CheckJob(CHECK, name, "", seed) for seed in range(3)] for name in "abc")
     waiting = Waiting([*a, *b, *c])
     first, second = waiting.take(None), waiting.take(None)
     assert (first, second) == (a[0], b[0])
@@ -96,7 +98,7 @@ def test_a_subject_that_breaks_while_it_is_loaded_ends_the_run(
     monkeypatch.setattr(isolation, "START_LIMIT_S", 15.0)
     monkeypatch.setattr(isolation, "available_cores", lambda: 1)
     with pytest.raises(SubjectError, match=message):
-        list(run_jobs([Job(CHECK, "broken_subject:make", "", seed) for seed in range(3)]))
+        list(run_jobs([CheckJob(CHECK, "broken_subject:make", "", seed) for seed in range(3)]))
 
 
 @pytest.mark.parametrize(

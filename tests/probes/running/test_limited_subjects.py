@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from probes.checks.registry import CHECKS, check_named
-from probes.checks.support.test_bed import ROUNDING_STEPS, Bench
-from probes.running.run_check import judge
+from probes.checks.support.testbed import ROUNDING_STEPS, Testbed
+from probes.running.run_check import run_check
 from probes.subject import Unsupported
 from probes.worlds.env import WorldEnv
 from probes.worlds.tables import TWO_STEP
@@ -27,7 +27,7 @@ WITH_VECTORS = ["loss.averages-over-rows", "optimizer.remembers", "cadence.learn
 
 
 def found(code, subject):
-    return judge(check_named(code), getattr(limited_subjects, subject), seed=0)
+    return run_check(check_named(code), getattr(limited_subjects, subject), seed=0)
 
 
 @pytest.mark.parametrize("subject", ["one_environment", "one_environment_declared"])
@@ -99,8 +99,8 @@ def test_long_rollouts_are_red_once_and_skipped_elsewhere():
 
 def test_a_rollout_more_is_allowed_and_no_longer_one(monkeypatch):
     def trial():
-        bench = Bench(limited_subjects.in_rollouts, seed=0)
-        return bench.trial(lambda _: WorldEnv(TWO_STEP, "vector"), warmup_steps=10_000)
+        testbed = Testbed(limited_subjects.in_rollouts, seed=0)
+        return testbed.trial(lambda _: WorldEnv(TWO_STEP, "vector"), warmup_steps=10_000)
 
     kind = limited_subjects.InRollouts
     monkeypatch.setattr(kind, "rollout_steps", ROUNDING_STEPS + 1)

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from probes.checks.registry import CHECKS as EVERY_CHECK
-from probes.checks.support.test_bed import Bench, Trial
+from probes.checks.support.testbed import Testbed, Trial
 from probes.checks.worlds import CHECKS
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subject import (
     CAPABILITIES,
     Settings,
@@ -62,8 +62,8 @@ def generators_put_back() -> Iterator[None]:
 
 
 def trial(subject: str, **settings: object) -> Trial:
-    bench = Bench(load_factory(subject), seed=3)
-    return bench.trial(lambda _: WorldEnv(WORLD, "vector"), **settings)
+    testbed = Testbed(load_factory(subject), seed=3)
+    return testbed.trial(lambda _: WorldEnv(WORLD, "vector"), **settings)
 
 
 @both
@@ -71,7 +71,7 @@ def trial(subject: str, **settings: object) -> Trial:
 def test_it_is_green_in_the_worlds(subject, code):
     (check,) = [check for check in CHECKS if check.code == code]
     with generators_put_back():
-        finding = judge(check, load_factory(subject), seed=0)
+        finding = run_check(check, load_factory(subject), seed=0)
     assert finding.status is FindingStatus.GREEN, finding
 
 
@@ -259,7 +259,7 @@ DEVIATIONS = {
 def test_no_other_check_is_red_than_the_deviations_that_are_explained(subject):
     with generators_put_back():
         findings = [
-            judge(check, load_factory(subject), seed=0)
+            run_check(check, load_factory(subject), seed=0)
             for check in EVERY_CHECK
             if not check.code.endswith("frames")
         ]

@@ -18,7 +18,7 @@ from dqn_core.networks import QNetwork
 from dqn_core.replay import Replay
 from probes.checks.worlds import CHECKS, GAMMA
 from probes.faults.worlds import FramesReversedInReplay, SoftmaxNetwork
-from probes.running.run_check import judge
+from probes.running.run_check import run_check
 from probes.subjects.core import CoreSubject, Parts
 from probes.worlds.env import VECTOR_SIZE, WorldEnv, frame, observations, observe
 from probes.worlds.tables import (
@@ -284,7 +284,7 @@ def test_frames_are_learned_by_another_optimizer_within_the_budget(loss):
 
     code = "world.reward-by-observation-and-action.frames"
     (check,) = [check for check in CHECKS if check.code == code]
-    finding = judge(check, make, seed=0)
+    finding = run_check(check, make, seed=0)
     assert finding.status is FindingStatus.GREEN, finding
 
 

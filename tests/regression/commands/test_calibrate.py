@@ -36,7 +36,7 @@ from regression.gate.error_rates import (
 from regression.gate.power import DROPS_SD
 from regression.gate.verdict import judge
 from regression.job.job import resolve_job
-from regression.store.references import ReferenceError, load_reference
+from regression.store.references import UnusableReferenceError, load_reference
 from reports.files import write_text_atomically
 from reports.rows import difference_sd
 from reports.schema import VERDICT_FILE, ExitCode, VerdictName
@@ -169,7 +169,7 @@ def test_the_command_measures_prints_and_stores_the_same(tmp_path, monkeypatch, 
 
 def test_without_a_reference_the_rest_is_measured_and_that_is_said(monkeypatch):
     def missing(*_):
-        raise ReferenceError("there is none")
+        raise UnusableReferenceError("there is none")
 
     monkeypatch.setattr(command, "load_reference", missing)
     said = io.StringIO()
@@ -255,7 +255,7 @@ def test_a_verdict_on_something_else_does_not_count_as_finished(tmp_path, monkey
 
 def test_nothing_is_trained_where_there_is_no_reference(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ReferenceError, match="breakout"):
+    with pytest.raises(UnusableReferenceError, match="breakout"):
         calibrate(train="1", recipe="breakout")
     assert list(tmp_path.iterdir()) == []
 

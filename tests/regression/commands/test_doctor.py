@@ -1,4 +1,4 @@
-"""The doctor tells the rung, what is in the way, and whether a machine repeats itself."""
+"""The doctor tells the level, what is in the way, and whether a machine repeats itself."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_a_machine_that_repeats_itself_is_well(trainings, capsys):
     trainings("ab", "ab")
     assert doctor() is ExitCode.OK
     told = capsys.readouterr().out
-    assert "Rung 2 by itself" in told
+    assert "Level 2 by itself" in told
     assert "ATEN_CPU_CAPABILITY is not set" in told
     assert "Self-test, two trainings of 2 windows on cpu: equal bits" in told
     assert "\ncartpole: " in told
@@ -59,13 +59,13 @@ def test_json_holds_all_and_can_be_compared_with(trainings, capsys, tmp_path, fa
     trainings("ab", "ax")
     assert doctor(as_json=True) is ExitCode.FAIL
     told = json.loads(capsys.readouterr().out)
-    assert (told["rung"], told["repeats"], told["digests"]) == (2, False, [["a", "b"], ["a", "x"]])
+    assert (told["level"], told["repeats"], told["digests"]) == (2, False, [["a", "b"], ["a", "x"]])
     assert told["prevented_by"] == sorted(PINS)
     path = tmp_path / "here.json"
     path.write_text(json.dumps(told))
     assert read_fingerprint(str(path)).flat() == facts
     assert doctor(str(path)) is ExitCode.OK  # with this machine
-    assert "Rung 2 of the two" in capsys.readouterr().out
+    assert "Level 2 of the two" in capsys.readouterr().out
 
 
 def test_two_fingerprints_are_compared_without_training(tmp_path, capsys, monkeypatch):
@@ -77,13 +77,13 @@ def test_two_fingerprints_are_compared_without_training(tmp_path, capsys, monkey
     )
     assert doctor(ours, str(tmp_path / "run")) is ExitCode.OK
     told = capsys.readouterr().out
-    assert "Rung 0 of the two" in told
-    assert "in the way of rung 1: cpu family" in told
+    assert "Level 0 of the two" in told
+    assert "in the way of level 1: cpu family" in told
     assert "cpu family: AuthenticAMD 25 17 | x" in told
     assert "driver: 550 | 1" in told
     doctor(ours, str(tmp_path / "run"), as_json=True)
     compared = json.loads(capsys.readouterr().out)
-    assert (compared["rung"], compared["prevented_by"]) == (0, ["cpu family"])
+    assert (compared["level"], compared["prevented_by"]) == (0, ["cpu family"])
     assert compared["differing"]["driver"] == ["550", "1"]
 
 
@@ -152,10 +152,12 @@ def test_references_are_asked_recipe_by_recipe(facts, monkeypatch):
     def load(recipe):
         if recipe.name == "cartpole":
             return Info, None
-        raise module.ReferenceError(f"there is no reference for the recipe {recipe.name}\nmore")
+        raise module.UnusableReferenceError(
+            f"there is no reference for the recipe {recipe.name}\nmore"
+        )
 
     monkeypatch.setattr(module, "load_reference", load)
     told = with_references(Fingerprint.model_validate(facts))
     assert set(told) == {"cartpole", "pong", "pong-short"}
-    assert told["cartpole"].startswith("Rung 2 with the reference")
+    assert told["cartpole"].startswith("Level 2 with the reference")
     assert told["pong"] == "there is no reference for the recipe pong"

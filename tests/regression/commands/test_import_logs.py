@@ -98,7 +98,7 @@ def test_healthy_seeds_pass(monkeypatch, capsys):
         "imported",
     )
     assert verdict.reference.seeds == list(range(1, 13))
-    assert verdict.rung is None
+    assert verdict.level is None
     table = read_curves(latest())
     assert table.groupby(["group", "seed"]).size().eq(20).all()
     assert {seed.weights_digest for seed in verdict.seeds} == {""}
@@ -268,7 +268,9 @@ def test_a_regression_takes_references_from_the_folder_of_a_team(tmp_path, monke
         folder = tmp_path / f"fresh-{where}"
         folder.mkdir()
         started = datetime(2026, 1, 1, tzinfo=UTC)
-        verdict = Regression(job, folder, Console(file=io.StringIO()), started, where=where).run()
+        verdict = Regression(
+            job, folder, Console(file=io.StringIO()), started, references_dir=where
+        ).run()
         assert verdict.verdict is name
 
 

@@ -251,17 +251,21 @@ def _actor(plant: Plant, tick: Callable[[Any, Any, bool], Any]) -> Parts:
             super().__init__(*args)
             self.ticks = begins["step"] // plant.recipe.loop.num_envs
 
-        def _tick(self, action: Any, *, cut: bool) -> Any:
+        def _tick(self, action: Any, *, truncate_last: bool) -> Any:
             self.ticks += 1
             strikes = self.ticks - 1 == plant.at
-            return tick(super()._tick, action, cut) if strikes else super()._tick(action, cut=cut)
+            return (
+                tick(super()._tick, action, truncate_last)
+                if strikes
+                else super()._tick(action, truncate_last=truncate_last)
+            )
 
     return Parts(actor=Planted, trainer=_trainer(begins))
 
 
 def reward(plant: Plant) -> Parts:
-    def tick(original: Any, action: Any, cut: bool) -> Any:
-        came = original(action, cut=cut)
+    def tick(original: Any, action: Any, truncate_last: bool) -> Any:
+        came = original(action, truncate_last=truncate_last)
         plant.at_step(plant.at * plant.recipe.loop.num_envs, "reward", (0,))
         changed = came.reward.copy()
         changed[0] = -changed[0]
@@ -271,18 +275,18 @@ def reward(plant: Plant) -> Parts:
 
 
 def action(plant: Plant) -> Parts:
-    def tick(original: Any, action: Any, cut: bool) -> Any:
+    def tick(original: Any, action: Any, truncate_last: bool) -> Any:
         plant.at_step(plant.at * plant.recipe.loop.num_envs, "action", (0,))
         changed = action.copy()
         changed[0] = (changed[0] + 1) % 2
-        return original(changed, cut=cut)
+        return original(changed, truncate_last=truncate_last)
 
     return _actor(plant, tick)
 
 
 def next_obs(plant: Plant) -> Parts:
-    def tick(original: Any, action: Any, cut: bool) -> Any:
-        came = original(action, cut=cut)
+    def tick(original: Any, action: Any, truncate_last: bool) -> Any:
+        came = original(action, truncate_last=truncate_last)
         changed = came.next_obs.copy()
         element = plant.element(changed)
         changed[element] = -changed[element] if changed.dtype.kind == "f" else ~changed[element]

@@ -19,7 +19,7 @@ from dqn_core.digests import (
 )
 from dqn_core.trace import ROW_BYTES, TRACE_FILE, TraceError, read_trace
 from dqn_core.train import CurveError, TrainingRun
-from regression.divergence.event_windows import Window
+from regression.divergence.event_windows import EventWindow
 from regression.divergence.events import chains
 from regression.divergence.rerun import Rerun, read_run, write_window
 from tests.dqn_core.small import small, small_pong, trainer
@@ -176,7 +176,7 @@ def test_a_window_from_a_checkpoint_is_that_from_the_start_and_holds_what_happen
         write_window(run, tmp_path / "from-checkpoint", [416], checkpoint),
     ]
     assert all(info.reproduced for info in infos)
-    one, other = Window(tmp_path / "from-start"), Window(tmp_path / "from-checkpoint")
+    one, other = EventWindow(tmp_path / "from-start"), EventWindow(tmp_path / "from-checkpoint")
     assert list(chains(one.sections)) == list(chains(other.sections))
     fresh = trainer(small())
     block = next(block for block in fresh.blocks() if block.step == 424)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regression.importers.episodes import LogError, Records
+from regression.importers.episodes import LogError, LoggedEpisodes
 from regression.importers.evaluations import read_evaluations
 from regression.importers.event_files import TAG, read_event_files
 from regression.importers.formats import guess_format, read_log
@@ -40,9 +40,9 @@ def protocol(**changes: object) -> LogProtocol:
     return LogProtocol.model_validate(told | changes)
 
 
-def records(steps, returns, lengths=None) -> Records:
+def records(steps, returns, lengths=None) -> LoggedEpisodes:
     known = np.full(len(steps), np.nan) if lengths is None else np.array(lengths, np.float64)
-    return Records(np.array(steps, np.float64), np.array(returns, np.float64), known)
+    return LoggedEpisodes(np.array(steps, np.float64), np.array(returns, np.float64), known)
 
 
 def written(path: Path, text: str | bytes) -> Path:
@@ -99,7 +99,7 @@ def test_only_whole_windows_and_enough_of_them(total, window):
 # Tables
 
 
-def csv(path: Path, text: str | bytes, length: str = "") -> Records:
+def csv(path: Path, text: str | bytes, length: str = "") -> LoggedEpisodes:
     return read_plain(written(path, text), "step", "return", length)
 
 

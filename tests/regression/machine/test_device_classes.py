@@ -89,10 +89,10 @@ def test_behaviour_shows_it_and_the_claim_names_exactly_what_differs(observed, p
     assert not any("int64" in name or "sqrt" in name for name in changed)  # exact by definition
 
 
-@pytest.mark.parametrize(("name", "rung"), [("cpu", 2), ("cpu-sse4", 3), ("cpu-avx2", 3)])
-def test_only_pinned_classes_claim_rung_three(observed, name, rung):
+@pytest.mark.parametrize(("name", "level"), [("cpu", 2), ("cpu-sse4", 3), ("cpu-avx2", 3)])
+def test_only_pinned_classes_claim_rung_three(observed, name, level):
     first, last = (machine(one) for one in (observed[name][0], observed[name][-1]))
-    assert claim(first, last).rung == rung
+    assert claim(first, last).level == level
 
 
 def test_a_process_sees_its_own_environment(observed):

@@ -1,4 +1,4 @@
-"""Which rung two fingerprints can claim, and which fields stand in the way of the next."""
+"""Which level two fingerprints can claim, and which fields stand in the way of the next."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from regression.machine.bits import bits_notes, compare_bits, with_bits
 from regression.machine.fingerprint import fingerprint
-from regression.machine.levels import GPU_SETTINGS, REQUIRED, RUNGS, claim, tell
+from regression.machine.levels import GPU_SETTINGS, LEVELS, REQUIRED, claim, describe_claim
 from reports.schema import Fingerprint, VerdictName
 
 PINS = {
@@ -83,7 +83,7 @@ def test_several_threads_repeat_themselves_on_one_machine_only():
 
 def test_names_may_differ_within_a_class_where_behaviour_agrees():
     other = {"cpu": "EPYC 9B14", "libc": "glibc 2.39", "numpy cpu features": "X86_V3"}
-    assert claim(made(), made(**other)).rung == 2
+    assert claim(made(), made(**other)).level == 2
     told = {"behaviour: numpy sin": "cc"}
     assert claim(made(), made(**other, **told)) == (0, sorted([*other, *told]))
 
@@ -91,7 +91,7 @@ def test_names_may_differ_within_a_class_where_behaviour_agrees():
 def test_a_gpu_class_holds_across_hosts_and_never_reaches_rung_three():
     host = {"cpu": "Xeon", "cpu family": "GenuineIntel 6 143", "cpu capability": "AVX2"}
     claimed = claim(made(**GPU), changed(GPU, **host))
-    assert claimed.rung == 2
+    assert claimed.level == 2
     assert "device" in claimed.prevented_by
     smaller = claim(made(**GPU), changed(GPU, **{"gpu multiprocessors": "114"}))
     assert smaller == (0, ["gpu multiprocessors"])
@@ -131,7 +131,7 @@ def test_another_program_claims_nothing_on_any_machine(field):
 @pytest.mark.parametrize("field", REQUIRED)
 def test_what_is_not_recorded_is_not_equal(field):
     bare = made(**{field: None})
-    assert claim(bare, bare).rung == 0
+    assert claim(bare, bare).level == 0
     assert field in claim(bare, bare).prevented_by
 
 
@@ -155,24 +155,24 @@ def test_a_claim_has_no_direction_and_says_what_stops_it(ours, theirs, pinned):
     here, there = changed(base, **ours), changed(base, **theirs)
     claimed = claim(here, there)
     assert claimed == claim(there, here)
-    assert (claimed.rung == 3) == (claimed.prevented_by == [])
-    assert claimed.rung < len(RUNGS)
+    assert (claimed.level == 3) == (claimed.prevented_by == [])
+    assert claimed.level < len(LEVELS)
     # No pair claims more than its weaker side does with itself.
-    assert claimed.rung <= min(claim(here, here).rung, claim(there, there).rung)
+    assert claimed.level <= min(claim(here, here).level, claim(there, there).level)
 
 
 def test_a_sentence_names_the_rung_and_what_prevents_more():
-    assert tell(claim(made(), made()), "by itself") == (
-        "Rung 2 by itself: equal bits on the same class of device and libraries; rung 3 is "
+    assert describe_claim(claim(made(), made()), "by itself") == (
+        "Level 2 by itself: equal bits on the same class of device and libraries; level 3 is "
         "prevented by switch ATEN_CPU_CAPABILITY, switch MKL_CBWR, switch ONEDNN_MAX_CPU_ISA."
     )
-    assert tell(claim(made(**PINS), made(**PINS)), "x").endswith("is not built.")
-    assert "and 10 more." in tell(claim(Fingerprint(), Fingerprint()), "x")
+    assert describe_claim(claim(made(**PINS), made(**PINS)), "x").endswith("is not built.")
+    assert "and 10 more." in describe_claim(claim(Fingerprint(), Fingerprint()), "x")
 
 
 def test_this_process_repeats_itself():
     here = Fingerprint.model_validate(fingerprint("cpu"))
-    assert claim(here, here).rung >= 2
+    assert claim(here, here).level >= 2
 
 
 def curve(*digests, first=64):

@@ -13,7 +13,7 @@ from rich.console import Console
 from regression.commands.run import run
 from regression.gate.verdict import judge
 from regression.job.job import UsageError, resolve_job
-from regression.runs.device_matrix import Matrix, SharedBits, judge_matrix, resumed_cells
+from regression.runs.device_matrix import DeviceMatrix, SharedBits, judge_matrix, resumed_cells
 from reports.load import read_verdict
 from reports.schema import CURVES_FILE, Fingerprint, Verdict, VerdictName
 from tests.regression.machine.test_levels import FLAT
@@ -88,7 +88,7 @@ def test_bits_that_part_where_equal_ones_are_promised_are_watched():
     equal, _ = judge_matrix(cells, [SharedBits(("a", "b"), 2, [1, 2], {})])
     assert equal.verdict is VerdictName.PASS
     assert (
-        equal.notes[-1] == "a and b promise equal bits (rung 2): equal in all windows of 2 seeds."
+        equal.notes[-1] == "a and b promise equal bits (level 2): equal in all windows of 2 seeds."
     )
     parted, _ = judge_matrix(cells, [SharedBits(("a", "b"), 2, [1, 2], {2: 64})])
     assert parted.verdict is VerdictName.WATCH
@@ -117,7 +117,7 @@ def trained(monkeypatch, folder, played, devices):
     jobs = [resolve_job("cartpole", "", "", device, "") for device in devices]
     said = io.StringIO()
     started = datetime(2026, 1, 1, tzinfo=UTC)
-    return Matrix(jobs, folder, Console(file=said, width=200), started).run(), said.getvalue()
+    return DeviceMatrix(jobs, folder, Console(file=said, width=200), started).run(), said.getvalue()
 
 
 def test_every_cell_is_a_run_of_its_own_below_the_verdict_on_all(tmp_path, monkeypatch):
@@ -156,7 +156,7 @@ def test_cells_that_promise_bits_are_compared_seed_by_seed(tmp_path, monkeypatch
     verdict, _ = trained(monkeypatch, tmp_path / "a", Trained([108] * 3), devices)
     assert verdict.verdict is VerdictName.WATCH
     pairs = verdict.notes[-3:]
-    assert pairs[1].endswith("promise equal bits (rung 2): equal in all windows of 5 seeds.")
+    assert pairs[1].endswith("promise equal bits (level 2): equal in all windows of 5 seeds.")
     for pair in (pairs[0], pairs[2]):
         assert "but differ: seed 1000 from step 100 on, 1001 from step 100 on" in pair
 

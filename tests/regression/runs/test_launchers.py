@@ -18,7 +18,7 @@ from rich.console import Console
 
 from regression.job.job_file import describe, record
 from regression.job.run_folders import LATEST, new_run_folder, point_latest_at
-from regression.runs.launchers.launcher import Ending, LocalLauncher, ending, unit_command
+from regression.runs.launchers.launcher import LocalLauncher, UnitResult, ending, unit_command
 from regression.runs.launchers.ray_cluster import LaunchError, RayLauncher, scratch
 from regression.runs.launchers.unit_archive import pack, unpack
 from regression.runs.runner import Runner
@@ -118,7 +118,7 @@ def test_places_for_units_are_taken_once_and_swept_after_a_kill(tmp_path, monkey
     ],
 )
 def test_only_what_was_killed_is_worth_another_try(code, lost):
-    assert ending(code, ["why"]) == Ending(code, ["why"], lost)
+    assert ending(code, ["why"]) == UnitResult(code, ["why"], lost)
 
 
 class Dying:
@@ -134,7 +134,7 @@ class Dying:
         self.asked += 1
         self.left[order.seed] -= 1
         if self.left[order.seed] >= 0:
-            return Ending(-9, ["out of memory"], "its worker was lost (a test)")
+            return UnitResult(-9, ["out of memory"], "its worker was lost (a test)")
         return LocalLauncher().make(order, hear)
 
     def end_all(self, _):

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from regression.job.job_file import StoredJob
-from regression.runs.unit import Worker
+from regression.runs.unit import UnitWorker
 from regression.store import references
 from regression.store.references import Bundle, curves_of, curves_text, history, put_in_force
 from regression.store.units import read_sealed
@@ -59,7 +59,7 @@ def worker(folder: Path) -> Callable[[], str]:
 
     def work() -> str:
         folder.mkdir(exist_ok=True)
-        return Worker(folder, JOB, 1, "cpu", lambda _: None).work()
+        return UnitWorker(folder, JOB, 1, "cpu", lambda _: None).work()
 
     return work
 

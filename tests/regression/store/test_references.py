@@ -26,7 +26,7 @@ from regression.store.blessing import (
     refuse_thoughtless,
 )
 from regression.store.references import (
-    ReferenceError,
+    UnusableReferenceError,
     curves_of,
     history,
     load_reference,
@@ -158,7 +158,9 @@ def test_blessings_form_a_chain_with_the_test_of_new_against_old(tmp_path):
 @pytest.mark.usefixtures("store")
 def test_a_reference_of_another_recipe_names_each_field(tmp_path):
     recipe = load_recipe("cartpole")
-    with pytest.raises(ReferenceError, match="there is no reference for the recipe cartpole"):
+    with pytest.raises(
+        UnusableReferenceError, match="there is no reference for the recipe cartpole"
+    ):
         load_reference(recipe)
     bless(finished(tmp_path / "run"))
     for section, name, value in [
@@ -166,7 +168,9 @@ def test_a_reference_of_another_recipe_names_each_field(tmp_path):
         ("loop", "window_steps", 64),
     ]:  # fmt: skip
         changed = getattr(recipe, section).model_copy(update={name: value})
-        with pytest.raises(ReferenceError, match=rf"{section}\.{name}: .* there, .*{value}.* now"):
+        with pytest.raises(
+            UnusableReferenceError, match=rf"{section}\.{name}: .* there, .*{value}.* now"
+        ):
             load_reference(recipe.model_copy(update={section: changed}))
 
 
@@ -174,7 +178,7 @@ def test_sticky_actions_are_part_of_what_must_agree():
     recipe = load_recipe("pong-short")
     load_reference(recipe)
     sticky = recipe.env.model_copy(update={"sticky_probability": 0.9})
-    with pytest.raises(ReferenceError, match=r"env\.sticky_probability"):
+    with pytest.raises(UnusableReferenceError, match=r"env\.sticky_probability"):
         load_reference(recipe.model_copy(update={"env": sticky}))
 
 
@@ -209,17 +213,17 @@ def test_whatever_is_altered_is_refused_and_named(store, tmp_path, break_it, mes
     first = bless(finished(tmp_path / "one"))
     second = bless(finished(tmp_path / "two", 118.0), "another one, for the test")
     break_it(second if which == "in force" else first)
-    with pytest.raises(ReferenceError, match=message):
+    with pytest.raises(UnusableReferenceError, match=message):
         load_reference(load_recipe("cartpole"))
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
-    with pytest.raises(ReferenceError, match=message):
+    with pytest.raises(UnusableReferenceError, match=message):
         propose(finished(tmp_path / "three", 128.0))
     assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "..", "A", "", "x\n", "a" * 60])
 def test_names_of_recipes_lead_nowhere_else(name):
-    with pytest.raises(ReferenceError, match="lower case and dashes"):
+    with pytest.raises(UnusableReferenceError, match="lower case and dashes"):
         next(history(name))
 
 
@@ -229,7 +233,7 @@ def test_names_of_recipes_lead_nowhere_else(name):
 def test_the_current_file_names_a_bundle_and_nothing_else(store, text):
     (store / "cartpole").mkdir(parents=True)
     (store / "cartpole" / "current").write_text(text)
-    with pytest.raises(ReferenceError, match=r"hexadecimal|cannot be read"):
+    with pytest.raises(UnusableReferenceError, match=r"hexadecimal|cannot be read"):
         next(history("cartpole"))
 
 

@@ -21,7 +21,7 @@ from dqn_core.checkpoint import checkpoint_bytes
 from dqn_core.loop import Trainer
 from regression.job.job_file import JobError, StoredJob, read_job, record, resumed_job
 from regression.runs.merge import merge_runs
-from regression.runs.unit import Worker
+from regression.runs.unit import UnitWorker
 from regression.store.locks import LOCKS, LockHeldError, Owner, held, this_process
 from regression.store.units import StoreError, UnitKey, read_sealed, unit_key
 from tests.dqn_core.small import files, small, toml, trainer
@@ -36,7 +36,9 @@ def sealed_run(folder: Path, job: StoredJob = JOB, seed: int = 1) -> list[str]:
     said: list[str] = []
     folder.mkdir(exist_ok=True)
     record(folder, job)
-    Worker(folder, job, seed, "cpu", lambda report: said.append(str(report.get("note", "")))).work()
+    UnitWorker(
+        folder, job, seed, "cpu", lambda report: said.append(str(report.get("note", "")))
+    ).work()
     return [note for note in said if note]
 
 
@@ -68,13 +70,13 @@ def test_the_content_hash_is_of_the_bits_and_not_of_where_and_when(copied, tmp_p
     unit, again = read_sealed(tmp_path / "again" / NAME)
     assert again.content_hash == first.content_hash
     assert again.files["unit.json"] != first.files["unit.json"]  # it took another time
-    other = Worker(tmp_path / "again", JOB, 2, "cpu", lambda _: None).work()
+    other = UnitWorker(tmp_path / "again", JOB, 2, "cpu", lambda _: None).work()
     assert other != first.content_hash
     assert unit.key == unit_key(JOB.loaded_recipe(), 1, "cpu", "")
 
 
 def test_a_unit_leaves_the_other_cores_to_other_units(tmp_path):
-    assert not Worker(tmp_path, JOB, 1, "cpu", lambda _: None)._trainer().threaded
+    assert not UnitWorker(tmp_path, JOB, 1, "cpu", lambda _: None)._trainer().threaded
     assert Trainer.threaded
 
 
@@ -141,7 +143,7 @@ def broken_off(folder: Path, step: int) -> Path:
     folder.mkdir(exist_ok=True)
     record(folder, JOB)
     with pytest.raises(StoppedError):
-        Worker(folder, JOB, 1, "cpu", report).work()
+        UnitWorker(folder, JOB, 1, "cpu", report).work()
     return folder / f".{NAME}.partial"
 
 

@@ -27,7 +27,7 @@ ROUNDING_STEPS: Final = 256
 
 
 @dataclass
-class Log:
+class EnvLog:
     """What a subject did to one environment, in order.
 
     Attributes:
@@ -51,7 +51,7 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: Env, before_step: Callable[[], None]) -> None:
         super().__init__(env)
-        self.log = Log()
+        self.log = EnvLog()
         self._before_step = before_step
         self._shown: Array | None = None
         self._bytes = b""
@@ -173,7 +173,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Testbed:
     """What a check is run on.
 
     Attributes:
