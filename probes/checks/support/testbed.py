@@ -181,6 +181,8 @@ class Testbed:
         seed: of everything the check draws, and of the subject.
     """
 
+    __test__ = False  # pytest collects what is named Test
+
     factory: Factory
     seed: int
 
