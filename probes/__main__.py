@@ -61,9 +61,9 @@ def probes(
     """
     if list_faults:
         for known in FAULTS:
-            print(f"{known.name:36} {','.join(known.ids):16} {known.what}")
-        for name, reason in ABSENT.items():
-            print(f"{'(not planted)':36} {name:16} {reason}")
+            print(f"{known.name:36} {known.what}")
+        for absent in ABSENT:
+            print(f"{absent.name:36} (not planted) {absent.what} {absent.reason}")
         return ExitCode.OK
     if not seed.isdecimal():
         raise ValueError(f"--seed: expected a non-negative integer, got {seed!r}")

@@ -246,7 +246,6 @@ class DictionaryRow(Artifact):
     """What one planted fault does to the checks."""
 
     fault: str
-    ids: list[str]  # in the fault catalogue
     component: str
     what: str
     red: list[str]  # codes of the checks it turned red

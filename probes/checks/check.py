@@ -38,7 +38,8 @@ class Check:
         what: the property, one sentence.
         why: what goes wrong in a run without it, one or two sentences.
         causes: likely causes, the likeliest first.
-        seen: where it really happened, addresses or references; empty where none is public.
+        seen: links to the issues, pull requests, commits or pages where it really happened; empty
+            where none is public.
         experiment: the next thing to try when it is red.
         run: the check itself.
         limit_s: seconds after which it counts as hanging.

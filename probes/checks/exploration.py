@@ -204,8 +204,8 @@ CHECKS: Final = (
                 "the random action is drawn once for an episode, or leaves out the greedy one",
             ),
             seen=(
-                "github.com/Lightning-AI/pytorch-lightning issue 9620",
-                "github.com/dennybritz/reinforcement-learning issue 30",
+                "https://github.com/Lightning-AI/pytorch-lightning/issues/9620",
+                "https://github.com/dennybritz/reinforcement-learning/issues/30",
             ),
             experiment="print epsilon, and count the actions, over some hundred random steps",
             run=partial(acts_at_random, warmup_steps, total_steps),
@@ -228,8 +228,8 @@ CHECKS: Final = (
             "the argmax runs over the wrong axis, or is an argmin",
         ),
         seen=(
-            "github.com/Lightning-AI/pytorch-lightning issue 9620",
-            "github.com/google-deepmind/rlax issue 102",
+            "https://github.com/Lightning-AI/pytorch-lightning/issues/9620",
+            "https://github.com/google-deepmind/rlax/issues/102",
         ),
         experiment="set epsilon to zero; print observation, Q-values and action of each step",
         run=acts_greedily,
@@ -249,9 +249,9 @@ CHECKS: Final = (
                 "min and max, or the order of operations, pin epsilon at one end",
             ),
             seen=(
-                "github.com/Lightning-AI/pytorch-lightning issue 9620",
-                "github.com/google-deepmind/rlax issue 102",
-                "github.com/DLR-RM/stable-baselines3 commit fd5153b9",
+                "https://github.com/Lightning-AI/pytorch-lightning/issues/9620",
+                "https://github.com/google-deepmind/rlax/issues/102",
+                "https://github.com/DLR-RM/stable-baselines3/commit/fd5153b9",
             ),
             experiment="print epsilon with the step at the start, after two episodes, at the end",
             run=partial(follows_the_schedule, num_envs),
@@ -269,8 +269,8 @@ CHECKS: Final = (
             "min and max, or the order of operations, pin epsilon at one end",
         ),
         seen=(
-            "github.com/Lightning-AI/pytorch-lightning issue 9620",
-            "github.com/DLR-RM/stable-baselines3 commit fd5153b9",
+            "https://github.com/Lightning-AI/pytorch-lightning/issues/9620",
+            "https://github.com/DLR-RM/stable-baselines3/commit/fd5153b9",
         ),
         experiment="evaluate the schedule by hand at its start, its middle and its end",
         run=tells_epsilon_as_set,
@@ -282,7 +282,9 @@ CHECKS: Final = (
         why="With a shared coin all environments explore at once: their data come in bursts, and "
         "fewer environments are worth having.",
         causes=("one random number is compared with epsilon for the whole vector of actions",),
-        seen=("github.com/DLR-RM/stable-baselines3, DQN.predict",),
+        seen=(
+            "https://github.com/DLR-RM/stable-baselines3/blob/master/stable_baselines3/dqn/dqn.py",
+        ),
         experiment="draw as many random numbers for a choice as there are environments",
         run=coins_differ,
     ),
@@ -295,7 +297,10 @@ CHECKS: Final = (
             "one random action is given to all environments",
             "each environment has a generator of its own, made from the same seed",
         ),
-        seen=("github.com/openai/gym issue 2680", "github.com/ray-project/ray issue 46986"),
+        seen=(
+            "https://github.com/openai/gym/issues/2680",
+            "https://github.com/ray-project/ray/issues/46986",
+        ),
         experiment="print the actions of all environments side by side while epsilon is one",
         run=actions_differ,
     ),

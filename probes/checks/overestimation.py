@@ -196,8 +196,8 @@ CHECKS: Final = (
             "the networks are swapped",
         ),
         seen=(
-            "github.com/MaximeVandegar/Papers-in-100-Lines-of-Code issue 21",
-            "github.com/higgsfield/RL-Adventure pull 5",
+            "https://github.com/MaximeVandegar/Papers-in-100-Lines-of-Code/issues/21",
+            "https://github.com/higgsfield/RL-Adventure/pull/5",
         ),
         experiment="run td.double-closed-form; print the chosen next actions and their values",
         run=partial(overestimates_as_asked, double=True),

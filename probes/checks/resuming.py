@@ -116,9 +116,9 @@ CHECKS: Final = (
             "the counters of steps or updates start from 0",
         ),
         seen=(
-            "github.com/google/dopamine commit 1028f63",
-            "github.com/hill-a/stable-baselines issue 93",
-            "github.com/ray-project/ray issue 13132",
+            "https://github.com/google/dopamine/commit/1028f63",
+            "https://github.com/hill-a/stable-baselines/issues/93",
+            "https://github.com/ray-project/ray/issues/13132",
         ),
         experiment="look at which of the other checks of checkpoints is red; else compare the "
         "first update after loading with the same one of the unbroken run",
@@ -138,9 +138,9 @@ CHECKS: Final = (
             "the target network is not saved",
         ),
         seen=(
-            "github.com/ray-project/ray pull 14838",
-            "github.com/DLR-RM/stable-baselines3 issue 1463",
-            "github.com/google-deepmind/open_spiel pull 1620",
+            "https://github.com/ray-project/ray/pull/14838",
+            "https://github.com/DLR-RM/stable-baselines3/issues/1463",
+            "https://github.com/google-deepmind/open_spiel/pull/1620",
         ),
         experiment="print the counter and the period of the sync before saving and after loading",
         run=target_goes_on,
@@ -156,7 +156,10 @@ CHECKS: Final = (
             "epsilon, or the step that it depends on, is not saved",
             "the run warms up again after loading",
         ),
-        seen=("github.com/pfnet/pfrl issue 183", "github.com/keon/deep-q-learning issue 15"),
+        seen=(
+            "https://github.com/pfnet/pfrl/issues/183",
+            "https://github.com/keon/deep-q-learning/issues/15",
+        ),
         experiment="print the step and epsilon right after loading",
         run=exploration_goes_on,
     ),

@@ -95,9 +95,9 @@ CHECKS: Final = (
             "all frames of the stack are one buffer",
         ),
         seen=(
-            "github.com/AndersonJo/dqn-pytorch issue 4",
-            "github.com/thu-ml/tianshou issue 1272",
-            "github.com/openai/baselines commit b64974e",
+            "https://github.com/AndersonJo/dqn-pytorch/issues/4",
+            "https://github.com/thu-ml/tianshou/issues/1272",
+            "https://github.com/openai/baselines/commit/b64974e",
         ),
         experiment="print the emulator's frame number next to each frame pushed",
         run=stacks_one_frame_per_step,
@@ -114,8 +114,8 @@ CHECKS: Final = (
             "stacks are put together without regard to the ends of episodes",
         ),
         seen=(
-            "github.com/rlcode/reinforcement-learning pull 128",
-            "github.com/Kaixhin/Rainbow issue 7",
+            "https://github.com/rlcode/reinforcement-learning/pull/128",
+            "https://github.com/Kaixhin/Rainbow/issues/7",
         ),
         experiment="print the mean of each frame of the first stack after a reset",
         run=starts_with_a_fresh_stack,

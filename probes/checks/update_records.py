@@ -161,7 +161,7 @@ CHECKS: Final = (
             "the bootstrap value comes from a network that moves with every update",
             "the discount is missing",
         ),
-        seen=("github.com/navneet-nmk/pytorch-rl issue 2",),
+        seen=("https://github.com/navneet-nmk/pytorch-rl/issues/2",),
         experiment="run the checks of the TD target",
         run=_updates(values_are_within_bounds),
     ),

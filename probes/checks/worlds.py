@@ -91,7 +91,7 @@ CHECKS: Final = (
             "the loss or the optimizer never moves the weights",
             "the reward is lost on its way",
         ),
-        seen=("github.com/navneet-nmk/pytorch-rl issue 2",),
+        seen=("https://github.com/navneet-nmk/pytorch-rl/issues/2",),
         experiment="print reward, terminated and target of one batch",
     ),
     *_checks(
@@ -105,7 +105,7 @@ CHECKS: Final = (
             "the loss broadcasts [B, 1] against [B]",
             "observations share memory and are overwritten later",
         ),
-        seen=("github.com/MoMe36/BranchingDQN issue 2",),
+        seen=("https://github.com/MoMe36/BranchingDQN/issues/2",),
         experiment="run the replay checks; compare the shapes of prediction and target",
     ),
     *_checks(
@@ -119,7 +119,7 @@ CHECKS: Final = (
             "a target network that is never synced",
             "the next observation is not the next one",
         ),
-        seen=("github.com/AgileRL/AgileRL issue 464",),
+        seen=("https://github.com/AgileRL/AgileRL/issues/464",),
         experiment="compare the learned value with gamma**2 and with 1 times the reward",
     ),
     *_checks(
@@ -128,7 +128,7 @@ CHECKS: Final = (
         what="Where the reward depends on the action alone, so does the Q-value.",
         why="If the wrong Q-value is trained, the agent cannot tell actions apart.",
         causes=("the stored action is not the one taken", "the gather uses a wrong index"),
-        seen=("github.com/thu-ml/tianshou issue 82",),
+        seen=("https://github.com/thu-ml/tianshou/issues/82",),
         experiment="print the actions of a sampled batch next to those of the environment",
     ),
     *_checks(
@@ -139,7 +139,7 @@ CHECKS: Final = (
         why="It is the smallest task in which observation, action and reward must all three be "
         "those of one transition.",
         causes=("one column of the replay memory lags behind", "two environments are mixed up"),
-        seen=("github.com/will-maclean/sb3-burn issue 3",),
+        seen=("https://github.com/will-maclean/sb3-burn/issues/3",),
         experiment="run the replay checks, then this one with a single environment",
     ),
     *_checks(
@@ -153,7 +153,7 @@ CHECKS: Final = (
             "the next value is a mean, or that of the action which happened to follow",
             "the next value is gathered with the present action",
         ),
-        seen=("github.com/google/dopamine commit 7315342",),
+        seen=("https://github.com/google/dopamine/commit/7315342",),
         experiment="print next Q-values [B, A] and next values [B] of one batch side by side",
     ),
     *_checks(
@@ -167,7 +167,7 @@ CHECKS: Final = (
             "the sync period is counted in another unit",
             "gamma lost or applied twice",
         ),
-        seen=("github.com/AgileRL/AgileRL issue 464", "github.com/pfnet/pfrl pull 200"),
+        seen=("https://github.com/AgileRL/AgileRL/issues/464", "https://github.com/pfnet/pfrl/pull/200"),
         experiment="count syncs; see how many states back from the reward the values are right",
     ),
     *_checks(
@@ -182,9 +182,9 @@ CHECKS: Final = (
             "rewards are clipped though nobody asked for it",
         ),
         seen=(
-            "github.com/thu-ml/tianshou issue 725",
-            "github.com/devsisters/DQN-tensorflow issue 16",
-            "github.com/spragunr/deep_q_rl issue 46",
+            "https://github.com/thu-ml/tianshou/issues/725",
+            "https://github.com/devsisters/DQN-tensorflow/issues/16",
+            "https://github.com/spragunr/deep_q_rl/issues/46",
         ),
         experiment="print Q-values, rewards and the gradient at the output for one batch",
     ),
@@ -200,7 +200,7 @@ CHECKS: Final = (
             "rewards are stored as integers",
             "steps are so large that the last reward wins",
         ),
-        seen=("github.com/thu-ml/tianshou issue 65", "github.com/chandar-lab/RLHive pull 86"),
+        seen=("https://github.com/thu-ml/tianshou/issues/65", "https://github.com/chandar-lab/RLHive/pull/86"),
         experiment="print the rewards of a sampled batch, and the loss of errors +1 and -1",
     ),
     *_checks(
@@ -215,8 +215,8 @@ CHECKS: Final = (
             "the environment is wrapped so that both ends look the same",
         ),
         seen=(
-            "github.com/keras-rl/keras-rl issue 298",
-            "github.com/Curt-Park/rainbow-is-all-you-need issue 70",
+            "https://github.com/keras-rl/keras-rl/issues/298",
+            "https://github.com/Curt-Park/rainbow-is-all-you-need/issues/70",
         ),
         experiment="print terminated of the transitions whose episode was truncated",
     ),
@@ -232,8 +232,8 @@ CHECKS: Final = (
             "the next episode's first observation is stored as the final one",
         ),
         seen=(
-            "github.com/DLR-RM/stable-baselines3 issue 934",
-            "github.com/vwxyzjn/cleanrl issue 460",
+            "https://github.com/DLR-RM/stable-baselines3/issues/934",
+            "https://github.com/vwxyzjn/cleanrl/issues/460",
         ),
         experiment="print the last transition of a truncated episode as it is sampled",
     ),
@@ -249,7 +249,7 @@ CHECKS: Final = (
             "replay puts the frames of a stack in another order than acting does",
             "the stack repeats one frame",
         ),
-        seen=("github.com/thu-ml/tianshou issue 1272", "github.com/AndersonJo/dqn-pytorch issue 4"),
+        seen=("https://github.com/thu-ml/tianshou/issues/1272", "https://github.com/AndersonJo/dqn-pytorch/issues/4"),
         experiment="number the frames; print a stack when acting and the same one from replay",
     ),
     *_checks(
@@ -264,8 +264,8 @@ CHECKS: Final = (
             "stacks are cut at a wrong place in the episode",
         ),
         seen=(
-            "github.com/andnp/rl-control-template pull 20",
-            "github.com/rlcode/reinforcement-learning pull 128",
+            "https://github.com/andnp/rl-control-template/pull/20",
+            "https://github.com/rlcode/reinforcement-learning/pull/128",
         ),
         experiment="number the frames; print a sampled stack of the middle of an episode",
     ),

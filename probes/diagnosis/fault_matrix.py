@@ -72,7 +72,6 @@ def _needed(fault: Fault, code: str) -> bool:
 def _row(fault: Fault, findings: Sequence[Finding]) -> DictionaryRow:
     return DictionaryRow(
         fault=fault.name,
-        ids=list(fault.ids),
         component=fault.component,
         what=fault.what,
         red=sorted(f.check for f in findings if f.status is FindingStatus.RED),
@@ -109,8 +108,8 @@ def _first(row: DictionaryRow, dictionary: Dictionary) -> str:
 
 
 def _table(dictionary: Dictionary) -> Table:
-    table = Table("fault", "ids", "component", "red", "time")
+    table = Table("fault", "component", "red", "time")
     for row in dictionary.rows:
         shown = ", ".join(row.red[:4]) + (f" and {len(row.red) - 4} more" if row.red[4:] else "")
-        table.add_row(row.fault, ", ".join(row.ids), row.component, shown, f"{row.wall_s:.1f} s")
+        table.add_row(row.fault, row.component, shown, f"{row.wall_s:.1f} s")
     return table

@@ -128,7 +128,10 @@ _PERIOD: Final = "cadence.updates-every-period"
 FAULTS: Final = (
     _fault(
         name="warmup-counted-by-updates",
-        ids=("EXP-10",),
+        seen=(
+            "https://github.com/jsboige/CoursIA/issues/3341",
+            "https://github.com/google-deepmind/bsuite/issues/42",
+        ),
         what="The counter that the warm-up waits for is only counted up by updates.",
         parts=Parts(trainer=WarmupCountedByUpdates),
         caught_by=(
@@ -141,14 +144,14 @@ FAULTS: Final = (
     ),
     _fault(
         name="warmup-ignored",
-        ids=(),
+        seen=(),
         what="Updates begin with the first transitions.",
         parts=Parts(trainer=WarmupIgnored),
         caught_by=("cadence.learns-after-warmup", "cadence.one-update-per-period"),
     ),
     _fault(
         name="half-as-often",
-        ids=(),
+        seen=(),
         what="Every other update is left out.",
         parts=Parts(trainer=HalfAsOften),
         caught_by=(
@@ -160,42 +163,42 @@ FAULTS: Final = (
     ),
     _fault(
         name="training-period-in-ticks",
-        ids=(),
+        seen=(),
         what="The training period is counted in ticks of all environments instead of steps.",
         parts=Parts(trainer=PeriodInTicks),
         caught_by=(f"{_PERIOD}.3-envs", "cadence.one-update-per-period"),
     ),
     _fault(
         name="updates-at-ends",
-        ids=(),
+        seen=(),
         what="Updates are made only after steps that end an episode.",
         parts=Parts(trainer=UpdatesAtEnds),
         caught_by=(f"{_PERIOD}.1-env", f"{_PERIOD}.3-envs", "cadence.one-update-per-period"),
     ),
     _fault(
         name="warmup-of-call",
-        ids=("EXP-12",),
+        seen=("https://github.com/hill-a/stable-baselines/issues/754",),
         what="The warm-up is counted from the start of each call.",
         parts=Parts(trainer=WarmupOfCall, subject=CountingCalls),
         caught_by=("cadence.short-calls-train-too",),
     ),
     _fault(
         name="updates-twice",
-        ids=(),
+        seen=(),
         what="Each update is made twice.",
         parts=Parts(agent=UpdatesTwice),
         caught_by=("cadence.one-update-per-period",),
     ),
     _fault(
         name="steps-the-first-environment-alone",
-        ids=(),
+        seen=(),
         what="Of several environments the first alone is stepped.",
         parts=Parts(envs=StepsTheFirstAlone),
         caught_by=("cadence.steps-every-environment",),
     ),
     _fault(
         name="steps-counted-in-rounds",
-        ids=(),
+        seen=(),
         what="A call of train takes so many rounds of steps as steps were asked for.",
         parts=Parts(subject=TrainsInLongPieces),
         caught_by=("cadence.takes-the-steps-asked-for",),

@@ -1,4 +1,4 @@
-"""All planted faults, and those of the catalogue that the bundled core has no place for."""
+"""All planted faults, and those seen elsewhere that the bundled core has no place for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from probes.faults import (
     termination,
     worlds,
 )
-from probes.faults.fault import Fault
+from probes.faults.fault import AbsentFault, Fault
 
 FAULTS: Final[tuple[Fault, ...]] = (
     *td_target.FAULTS,
@@ -44,11 +44,24 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *lives.FAULTS,
 )
 
-# Faults of the catalogue that the bundled core has no place for, and why.
-ABSENT: Final[dict[str, str]] = {
-    "FRM-06": "Emulator defaults are a choice of protocol: the recipe names each, none is assumed.",
-    "FRM-07": "Sticky actions belong to ALE's own emulator, which the probes' stand-in replaces.",
-}
+ABSENT: Final[tuple[AbsentFault, ...]] = (
+    AbsentFault(
+        name="emulator-defaults-assumed",
+        what="Frame skip and sticky actions are left to the defaults of the emulator's version.",
+        reason="They are a choice of protocol: the recipe names each, none is assumed.",
+        seen=(
+            "https://github.com/Farama-Foundation/Arcade-Learning-Environment/issues/443",
+            "https://github.com/sail-sg/envpool/issues/49",
+            "https://github.com/google/dopamine/issues/187",
+        ),
+    ),
+    AbsentFault(
+        name="sticky-actions-set-too-early",
+        what="The chance of a sticky action is set before the game is loaded, and so ignored.",
+        reason="Sticky actions belong to ALE's own emulator, which the probes' stand-in replaces.",
+        seen=("https://github.com/openai/gym/issues/349",),
+    ),
+)
 
 
 class UnknownFaultError(ValueError):

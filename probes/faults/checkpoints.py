@@ -98,7 +98,11 @@ class OnlineNetworkNotSaved(CoreSubject):
 FAULTS: Final = (
     Fault(
         name="optimizer-forgotten",
-        ids=("CKP-02",),
+        seen=(
+            "https://github.com/google/dopamine/commit/1028f63",
+            "https://github.com/google/dopamine/commit/0230876",
+            "https://github.com/google/brax/issues/655",
+        ),
         component=Component.CHECKPOINTS,
         what="The optimizer is made anew on loading: its moments are lost.",
         parts=Parts(subject=OptimizerForgotten),
@@ -106,7 +110,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="exploration-begins-anew",
-        ids=("CKP-03",),
+        seen=("https://github.com/pfnet/pfrl/issues/183",),
         component=Component.CHECKPOINTS,
         what="Steps are counted from loading on as far as epsilon is concerned.",
         parts=Parts(subject=ExplorationBeginsAnew),
@@ -114,7 +118,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="run-warms-up-again",
-        ids=("CKP-03",),
+        seen=("https://github.com/pfnet/pfrl/issues/183",),
         component=Component.CHECKPOINTS,
         what="The step is not restored, so the run warms up and explores as at its start.",
         parts=Parts(subject=RunWarmsUpAgain),
@@ -122,7 +126,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="target-frozen-by-loading",
-        ids=("TGT-14",),
+        seen=(
+            "https://github.com/ray-project/ray/pull/14838",
+            "https://github.com/ray-project/ray/issues/13132",
+        ),
         component=Component.CHECKPOINTS,
         what="The counter that syncs is never reached again after loading.",
         parts=Parts(subject=TargetFrozenByLoading),
@@ -130,7 +137,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="sync-rescaled-by-loading",
-        ids=("TGT-10",),
+        seen=(
+            "https://github.com/DLR-RM/stable-baselines3/issues/1463",
+            "https://github.com/DLR-RM/stable-baselines3/commit/6cbb2c93",
+        ),
         component=Component.CHECKPOINTS,
         what="The sync period is divided by the number of environments once more on loading.",
         parts=Parts(subject=SyncRescaledByLoading),
@@ -138,7 +148,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="target-not-saved",
-        ids=(),
+        seen=(),
         component=Component.CHECKPOINTS,
         what="The target network is copied from the online network on loading.",
         parts=Parts(subject=TargetNotSaved),
@@ -146,7 +156,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="memory-not-saved",
-        ids=(),
+        seen=(),
         component=Component.CHECKPOINTS,
         what="The replay memory is empty after loading.",
         parts=Parts(subject=MemoryNotSaved),
@@ -154,7 +164,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="online-network-not-saved",
-        ids=(),
+        seen=(),
         component=Component.CHECKPOINTS,
         what="The weights that act after loading are those the run began with.",
         parts=Parts(subject=OnlineNetworkNotSaved),

@@ -125,7 +125,11 @@ class EnvironmentShared(Trainer):
 FAULTS: Final = (
     Fault(
         name="clipped-score",
-        ids=("EVL-01",),
+        seen=(
+            "https://github.com/keiohta/tf2rl/issues/31",
+            "https://github.com/kengz/SLM-Lab/pull/263",
+            "https://github.com/vwxyzjn/cleanrl/commit/02f36c4e",
+        ),
         component=Component.EVALUATION,
         what="Evaluation sums rewards that were clipped for the learner.",
         parts=Parts(subject=ClippedScore),
@@ -133,7 +137,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="limited-episodes-dropped",
-        ids=("EVL-06",),
+        seen=("https://github.com/huggingface/deep-rl-class/issues/37",),
         component=Component.EVALUATION,
         what="Episodes that a time limit cuts are not counted.",
         parts=Parts(subject=LimitedEpisodesDropped),
@@ -141,7 +145,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="evaluation-explores",
-        ids=("EVL-02",),
+        seen=(
+            "https://github.com/vwxyzjn/cleanrl/issues/430",
+            "https://github.com/vwxyzjn/cleanrl/commit/a00e71b8",
+        ),
         component=Component.EVALUATION,
         what="Evaluation acts at random half of the time, whatever was asked for.",
         parts=Parts(subject=EvaluationExplores),
@@ -149,7 +156,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="other-network-evaluated",
-        ids=("EVL-07",),
+        seen=("https://github.com/chainer/chainerrl/issues/559",),
         component=Component.EVALUATION,
         what="Evaluation plays the target network: not the present weights, but older ones.",
         parts=Parts(subject=OtherNetworkEvaluated),
@@ -157,7 +164,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="evaluation-learns",
-        ids=(),
+        seen=(),
         component=Component.EVALUATION,
         what="Updates go on while an evaluation is played.",
         parts=Parts(subject=EvaluationLearns),
@@ -165,7 +172,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="environment-shared",
-        ids=(),
+        seen=(),
         component=Component.EVALUATION,
         what="Evaluation plays on in the environment of the training, and leaves it elsewhere.",
         parts=Parts(trainer=EnvironmentShared),

@@ -10,11 +10,12 @@ from probes.subjects.core import Parts
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A fault of the catalogue, planted in the bundled core by replacing one of its parts.
+    """A fault, planted in the bundled core by replacing one of its parts.
 
     Attributes:
         name: for command lines, in words joined by hyphens.
-        ids: in the catalogue; several where one override is all of them, none where it is new.
+        seen: links to the issues, pull requests, commits or pages where it really happened; empty
+            where none is public.
         component: where it lies, and what a diagnosis should name.
         what: what it does, one sentence.
         parts: the core with it.
@@ -22,8 +23,25 @@ class Fault:
     """
 
     name: str
-    ids: tuple[str, ...]
+    seen: tuple[str, ...]
     component: Component
     what: str
     parts: Parts
     caught_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbsentFault:
+    """A fault seen in public code that the bundled core has no place for.
+
+    Attributes:
+        name: in words joined by hyphens, none of a planted fault's.
+        what: what it does, one sentence.
+        reason: why it is not planted, one sentence.
+        seen: links to where it really happened, at least one.
+    """
+
+    name: str
+    what: str
+    reason: str
+    seen: tuple[str, ...]

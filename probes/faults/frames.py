@@ -74,7 +74,7 @@ class OneBuffer(CoreSubject):
 FAULTS: Final = (
     Fault(
         name="frame-skip-twice",
-        ids=("FRM-05",),
+        seen=("https://github.com/higgsfield/RL-Adventure/issues/12",),
         component=Component.FRAMES,
         what="Emulator and wrapper both skip: a step lasts sixteen raw frames.",
         parts=Parts(atari=SkipsTwice),
@@ -82,7 +82,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="no-frame-maximum",
-        ids=("FRM-09",),
+        seen=("https://github.com/andnp/rl-control-template/pull/20",),
         component=Component.FRAMES,
         what="A step shows its last raw frame alone: what flickers disappears.",
         parts=Parts(atari=NoMaximum),
@@ -90,7 +90,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="green-unseen",
-        ids=("FRM-04",),
+        seen=("https://openai.com/index/openai-baselines-dqn/",),
         component=Component.FRAMES,
         what="The coefficient of green is lost: green objects are black.",
         parts=Parts(emulators=GreenUnseen),
@@ -98,7 +98,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="dark-pixels-wrap",
-        ids=("FRM-27",),
+        seen=(),
         component=Component.FRAMES,
         what="A background level is subtracted from bytes, and darker pixels wrap around.",
         parts=Parts(atari=DarkPixelsWrap),
@@ -106,7 +106,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="observations-in-one-buffer",
-        ids=("FRM-11",),
+        seen=("https://github.com/thu-ml/tianshou/issues/1272",),
         component=Component.FRAMES,
         what="Every observation is handed out in the same buffer.",
         parts=Parts(subject=OneBuffer),

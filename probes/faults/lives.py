@@ -104,7 +104,7 @@ class NoLimit(AtariEnvs):
 FAULTS: Final = (
     Fault(
         name="last-reward-of-the-skip",
-        ids=("FRM-21",),
+        seen=("https://github.com/Farama-Foundation/Arcade-Learning-Environment/issues/18",),
         component=Component.FRAMES,
         what="The reward of a step is that of its last raw frame.",
         parts=Parts(emulators=LastRewardOnly),
@@ -112,7 +112,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="reward-clipped-per-raw-frame",
-        ids=("FRM-25",),
+        seen=(),
         component=Component.FRAMES,
         what="Rewards are clipped raw frame by raw frame, and then summed.",
         parts=Parts(emulators=ClipsEachFrame),
@@ -120,7 +120,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="no-no-ops",
-        ids=("FRM-15",),
+        seen=("https://github.com/openai/baselines/commit/d9f194f",),
         component=Component.FRAMES,
         what="Games start without no-ops.",
         parts=Parts(atari=NoNoOps),
@@ -128,7 +128,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="same-no-ops",
-        ids=("SED-12",),
+        seen=(),
         component=Component.SEEDING,
         what="The emulators are seeded again at each reset: all games start alike.",
         parts=Parts(atari=SameNoOps),
@@ -136,7 +136,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="emulator-seed-lost",
-        ids=("FRM-23",),
+        seen=(
+            "https://github.com/thu-ml/tianshou/issues/861",
+            "https://github.com/thu-ml/tianshou/commit/f8808d23",
+        ),
         component=Component.SEEDING,
         what="The seed does not reach the emulators, which draw one by themselves.",
         parts=Parts(atari=SeedLost),
@@ -144,7 +147,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="all-eighteen-actions",
-        ids=("FRM-22",),
+        seen=("https://github.com/dennybritz/reinforcement-learning/issues/30",),
         component=Component.FRAMES,
         what="The agent has all eighteen actions of the console instead of the game's four.",
         parts=Parts(atari=AllActions),
@@ -152,7 +155,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="fire-never-pressed",
-        ids=("FRM-18",),
+        seen=(
+            "https://github.com/Farama-Foundation/Gymnasium/issues/781",
+            "https://github.com/HorizonRobotics/alf/pull/79",
+            "https://github.com/rlcode/reinforcement-learning/pull/124",
+        ),
         component=Component.FRAMES,
         what="FIRE is not among the agent's actions, and nobody presses it.",
         parts=Parts(atari=NoFire),
@@ -160,7 +167,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="life-ends-game",
-        ids=("TRM-09", "FRM-28"),
+        seen=(
+            "https://github.com/Farama-Foundation/Gymnasium/issues/166",
+            "https://github.com/rlcode/reinforcement-learning/pull/128",
+        ),
         component=Component.TERMINATION,
         what="A lost life resets the game.",
         parts=Parts(atari=LifeEndsGame),
@@ -168,7 +178,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="limit-terminates",
-        ids=("TRM-01",),
+        seen=(
+            "https://github.com/keras-rl/keras-rl/issues/298",
+            "https://github.com/Curt-Park/rainbow-is-all-you-need/issues/70",
+            "https://github.com/google/dopamine/commit/c443e88",
+        ),
         component=Component.TERMINATION,
         what="The limit of an episode of a game is taken for an end of the task.",
         parts=Parts(atari=LimitTerminates),
@@ -176,7 +190,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="no-episode-limit",
-        ids=("EVL-10",),
+        seen=(),
         component=Component.TERMINATION,
         what="Episodes have no limit: an agent that does nothing plays one game for ever.",
         parts=Parts(atari=NoLimit),

@@ -68,11 +68,11 @@ class OptimizerMadeAnew(Agent):
         super().apply_gradients()
 
 
-def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str) -> Fault:
+def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...] = ()) -> Fault:
     """A fault that replaces the agent, described by its docstring."""
     return Fault(
         name=name,
-        ids=ids,
+        seen=seen,
         component=Component.OPTIMIZER,
         what=agent.__doc__ or "",
         parts=Parts(agent=agent),
@@ -81,13 +81,23 @@ def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str)
 
 
 FAULTS: Final = (
-    _fault("optimizer-holds-target", ("LOS-18",), HoldsTarget, "optimizer.holds-online-only"),
-    _fault("adam-epsilon-too-large", ("OPT-01",), EpsilonTooLarge,
-           "optimizer.follows-the-settings"),
-    _fault("another-learning-rate", ("OPT-02",), AnotherLearningRate,
-           "optimizer.follows-the-settings", "optimizer.steps-as-configured"),
-    _fault("optimizer-of-another-library", ("OPT-03",), AnotherLibrarysOptimizer,
-           "optimizer.steps-as-configured"),
-    _fault("optimizer-made-anew", ("OPT-06",), OptimizerMadeAnew,
+    _fault("optimizer-holds-target", HoldsTarget, "optimizer.holds-online-only",
+           seen=(
+               "https://github.com/DLR-RM/stable-baselines3/issues/1963",
+               "https://github.com/DLR-RM/stable-baselines3/commit/d8148dee",
+           )),
+    _fault("adam-epsilon-too-large", EpsilonTooLarge,
+           "optimizer.follows-the-settings",
+           seen=("https://github.com/vwxyzjn/cleanrl/commit/fcf60229",)),
+    _fault("another-learning-rate", AnotherLearningRate,
+           "optimizer.follows-the-settings", "optimizer.steps-as-configured",
+           seen=("https://github.com/google/dopamine/commit/b7217a7",)),
+    _fault("optimizer-of-another-library", AnotherLibrarysOptimizer,
+           "optimizer.steps-as-configured",
+           seen=(
+               "https://github.com/DLR-RM/stable-baselines3/blob/master/docs/guide/migration.md",
+               "https://github.com/vwxyzjn/cleanrl/blob/master/docs/rl-algorithms/dqn.md",
+           )),
+    _fault("optimizer-made-anew", OptimizerMadeAnew,
            "optimizer.remembers", "optimizer.steps-as-configured"),
 )  # fmt: skip

@@ -69,7 +69,7 @@ class EndsSwapped(Replay):
 FAULTS: Final = (
     Fault(
         name="reset-in-the-same-step",
-        ids=("TRM-04",),
+        seen=("https://github.com/openai/gym/issues/3177",),
         component=Component.TERMINATION,
         what="Environments reset as soon as an episode ends, and show the next one's "
         "first observation.",
@@ -81,7 +81,12 @@ FAULTS: Final = (
     ),
     Fault(
         name="reset-stored-as-step",
-        ids=("TRM-05",),
+        seen=(
+            "https://github.com/Farama-Foundation/Gymnasium/issues/1103",
+            "https://github.com/Farama-Foundation/Gymnasium/issues/785",
+            "https://github.com/Farama-Foundation/Gymnasium/pull/1227",
+            "https://github.com/vwxyzjn/cleanrl/issues/499",
+        ),
         component=Component.TERMINATION,
         what="A reset takes a step of its own, from the last observation to the next "
         "episode's first.",
@@ -93,7 +98,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="next-row-of-next-episode",
-        ids=("TRM-07",),
+        seen=(
+            "https://github.com/DLR-RM/stable-baselines3/issues/934",
+            "https://github.com/DLR-RM/stable-baselines3/commit/ef10189d",
+            "https://github.com/vwxyzjn/cleanrl/issues/460",
+        ),
         component=Component.TERMINATION,
         what="Next observations are read from the next row, though another episode begins there.",
         parts=Parts(replay=NextRowOfNextEpisode),
@@ -104,7 +113,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="ends-swapped",
-        ids=("TRM-01",),
+        seen=(
+            "https://github.com/keras-rl/keras-rl/issues/298",
+            "https://github.com/Curt-Park/rainbow-is-all-you-need/issues/70",
+            "https://github.com/google/dopamine/commit/c443e88",
+        ),
         component=Component.TERMINATION,
         what="Time limits are stored as ends of the task, and ends of the task as time limits.",
         parts=Parts(replay=EndsSwapped),

@@ -268,13 +268,13 @@ def _fault(
     kind: type,
     *caught_by: str,
     part: str,
-    ids: tuple[str, ...] = (),
+    seen: tuple[str, ...] = (),
     component: Component = Component.EVALUATION,
 ) -> Fault:
     """A fault that replaces one part, described by its docstring."""
     return Fault(
         name=name,
-        ids=ids,
+        seen=seen,
         component=component,
         what=kind.__doc__ or "",
         parts=Parts(**{part: kind}),
@@ -288,10 +288,14 @@ _counted: Final = partial(_fault, part="subject")
 
 FAULTS: Final = (
     _retold("training-returns-clipped", TrainingReturnsClipped, "returns-are-raw",
-            ids=("EVL-01",)),
+            seen=(
+                "https://github.com/keiohta/tf2rl/issues/31",
+                "https://github.com/kengz/SLM-Lab/pull/263",
+                "https://github.com/vwxyzjn/cleanrl/commit/02f36c4e",
+            )),
     _retold("training-returns-discounted", TrainingReturnsDiscounted, "returns-are-raw"),
     _retold("truncated-episodes-dropped", TruncatedDropped, "every-episode-once",
-            ids=("EVL-06",)),
+            seen=("https://github.com/huggingface/deep-rl-class/issues/37",)),
     _retold("episodes-recorded-twice", RecordedTwice, "every-episode-once"),
     _retold("returns-go-on", ReturnsGoOn, "returns-are-raw", "lengths-are-agent-steps",
             "lengths-are-within-limit", "returns-are-within-range"),
@@ -300,7 +304,7 @@ FAULTS: Final = (
     _retold("last-step-left-out", LastStepLeftOut, "lengths-are-agent-steps"),
     _retold("one-sum-for-all-environments", OneSumForAll, "environments-are-kept-apart"),
     _fault("limit-hidden", LimitHidden, "lengths-are-within-limit", "returns-are-within-range",
-           part="envs", ids=("EVL-10",), component=Component.TERMINATION),
+           part="envs", component=Component.TERMINATION),
     _learned("losses-summed-in-records", LossesSummed, "losses-are-of-their-updates",
              "losses-are-within-bounds"),
     _learned("losses-smoothed", LossesSmoothed, "losses-are-of-their-updates"),

@@ -167,7 +167,11 @@ class MemoryTooLong(Replay):
 FAULTS: Final = (
     Fault(
         name="sampled-across-write-head",
-        ids=("BUF-01",),
+        seen=(
+            "https://github.com/DLR-RM/stable-baselines3/issues/1853",
+            "https://github.com/tensorforce/tensorforce/pull/142",
+            "https://github.com/Kaixhin/Rainbow/issues/7",
+        ),
         component=Component.REPLAY,
         what="The oldest transition can be sampled when its first row is overwritten already.",
         parts=Parts(replay=SampledAcrossWriteHead),
@@ -175,7 +179,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="oldest-stack-torn",
-        ids=("BUF-04",),
+        seen=("https://github.com/keras-rl/keras-rl/pull/138",),
         component=Component.REPLAY,
         what="A transition is kept while its own row is, though frames of its stack are "
         "overwritten.",
@@ -184,7 +188,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="stack-crosses-episodes",
-        ids=("BUF-15",),
+        seen=(
+            "https://github.com/rlcode/reinforcement-learning/pull/128",
+            "https://github.com/Kaixhin/Rainbow/issues/7",
+        ),
         component=Component.REPLAY,
         what="Stacks ignore where episodes start, and hold frames of two of them.",
         parts=Parts(replay=StackCrossesEpisodes),
@@ -192,7 +199,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="index-moved-while-reading",
-        ids=("BUF-03",),
+        seen=("https://github.com/thu-ml/tianshou/issues/82",),
         component=Component.REPLAY,
         what="The row is moved on in place to read the next observation, and the columns "
         "after it lag.",
@@ -201,7 +208,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="columns-swapped",
-        ids=("BUF-09", "BUF-10"),
+        seen=(
+            "https://github.com/google/dopamine/commit/2aa6fb9",
+            "https://github.com/will-maclean/sb3-burn/issues/3",
+            "https://github.com/will-maclean/sb3-burn/pull/38",
+        ),
         component=Component.REPLAY,
         what="Reward and end are given out in each other's place.",
         parts=Parts(replay=ColumnsSwapped),
@@ -209,7 +220,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="reward-of-previous-step",
-        ids=("BUF-10",),
+        seen=(
+            "https://github.com/will-maclean/sb3-burn/issues/3",
+            "https://github.com/will-maclean/sb3-burn/pull/38",
+        ),
         component=Component.REPLAY,
         what="The column of rewards lags one step behind the others.",
         parts=Parts(replay=RewardOfPreviousStep),
@@ -217,7 +231,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="action-of-other-environment",
-        ids=(),
+        seen=(),
         component=Component.REPLAY,
         what="Each environment's observations are stored with its neighbour's actions.",
         parts=Parts(replay=ActionOfOtherEnvironment),
@@ -225,7 +239,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="one-object-for-all",
-        ids=("BUF-06",),
+        seen=("https://github.com/Itomigna2/Muesli-lunarlander/issues/1",),
         component=Component.REPLAY,
         what="Every slot refers to one object, so all transitions are copies of the newest.",
         parts=Parts(replay=OneObjectForAll),
@@ -233,7 +247,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="rewards-as-bytes",
-        ids=("BUF-13",),
+        seen=(
+            "https://github.com/thu-ml/tianshou/issues/65",
+            "https://github.com/chandar-lab/RLHive/pull/86",
+        ),
         component=Component.REPLAY,
         what="Rewards are stored in a signed byte.",
         parts=Parts(replay=RewardsAsBytes),
@@ -241,7 +258,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="observations-as-halves",
-        ids=("BUF-13",),
+        seen=(
+            "https://github.com/thu-ml/tianshou/issues/65",
+            "https://github.com/chandar-lab/RLHive/pull/86",
+        ),
         component=Component.REPLAY,
         what="Observations are stored as floats of 16 bits.",
         parts=Parts(replay=ObservationsAsHalves),
@@ -249,7 +269,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="whole-stacks-twice",
-        ids=("BUF-16",),
+        seen=(),
         component=Component.REPLAY,
         what="Each transition is stored with both of its stacks, whole.",
         parts=Parts(replay=WholeStacksTwice),
@@ -257,7 +277,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="range-one-short",
-        ids=(),
+        seen=(),
         component=Component.REPLAY,
         what="The range of random rows ends one short: the last row is never sampled.",
         parts=Parts(replay=RangeOneShort),
@@ -265,7 +285,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="newest-favoured",
-        ids=(),
+        seen=(),
         component=Component.REPLAY,
         what="New transitions are sampled more often than old ones.",
         parts=Parts(replay=NewestFavoured),
@@ -273,7 +293,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="memory-halved",
-        ids=(),
+        seen=(),
         component=Component.REPLAY,
         what="The memory holds half of what was asked for.",
         parts=Parts(replay=MemoryHalved),
@@ -281,7 +301,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="memory-too-long",
-        ids=(),
+        seen=(),
         component=Component.REPLAY,
         what="The memory holds twice as much as was asked for.",
         parts=Parts(replay=MemoryTooLong),

@@ -108,7 +108,13 @@ _fault: Final = partial(Fault, component=Component.SEEDING)
 FAULTS: Final = (
     _fault(
         name="actions-unseeded",
-        ids=("SED-01",),
+        seen=(
+            "https://github.com/openai/gym/issues/2680",
+            "https://github.com/vwxyzjn/cleanrl/issues/133",
+            "https://github.com/vwxyzjn/cleanrl/issues/134",
+            "https://github.com/vwxyzjn/cleanrl/commit/4c8851cf",
+            "https://github.com/sfujim/TD3/issues/36",
+        ),
         what="Random actions come from a generator without a seed.",
         parts=Parts(actor=ActionsUnseeded),
         caught_by=(
@@ -118,7 +124,7 @@ FAULTS: Final = (
     ),
     _fault(
         name="actions-from-global-generator",
-        ids=(),
+        seen=(),
         what="Random actions come from the global generator of numpy.",
         parts=Parts(actor=ActionsFromGlobal),
         caught_by=(
@@ -128,42 +134,51 @@ FAULTS: Final = (
     ),
     _fault(
         name="global-generator-seeded",
-        ids=(),
+        seen=(),
         what="The global generator of torch is seeded.",
         parts=Parts(agent=GlobalSeeded),
         caught_by=("seeding.leaves-global-generators-alone",),
     ),
     _fault(
         name="seed-hard-coded",
-        ids=("SED-06",),
+        seen=("https://github.com/google/dopamine/commit/238cd33",),
         what="The seed is a constant: all runs are one.",
         parts=Parts(trainer=SeedHardCoded),
         caught_by=("seeding.other-seed-other-run",),
     ),
     _fault(
         name="weights-of-one-seed",
-        ids=("SED-06",),
+        seen=("https://github.com/google/dopamine/commit/238cd33",),
         what="The initial weights do not depend on the seed.",
         parts=Parts(agent=WeightsOfOneSeed),
         caught_by=("seeding.other-seed-other-run",),
     ),
     _fault(
         name="environments-unseeded",
-        ids=("SED-07", "FRM-23"),
+        seen=(
+            "https://github.com/openai/spinningup/pull/310",
+            "https://github.com/thu-ml/tianshou/issues/861",
+            "https://github.com/thu-ml/tianshou/commit/f8808d23",
+        ),
         what="No reset is given a seed, or a wrapper drops it.",
         parts=Parts(envs=EnvironmentsUnseeded),
         caught_by=("seeding.environments-are-seeded", "seeding.same-seed-same-run"),
     ),
     _fault(
         name="environments-alike",
-        ids=("SED-02", "SED-04"),
+        seen=(
+            "https://github.com/hill-a/stable-baselines/issues/675",
+            "https://github.com/chainer/chainerrl/pull/455",
+            "https://github.com/ray-project/ray/issues/46986",
+            "https://github.com/pytorch/rl/issues/4208",
+        ),
         what="All environments get the same seed.",
         parts=Parts(envs=EnvironmentsAlike),
         caught_by=("seeding.environments-differ",),
     ),
     _fault(
         name="seeded-at-every-reset",
-        ids=("SED-12",),
+        seen=(),
         what="Every reset is given the same seed: all episodes start alike.",
         parts=Parts(envs=SeededAtEveryReset),
         caught_by=("seeding.episodes-start-differently",),

@@ -172,7 +172,7 @@ class ReshapedForTransposed(AltersPixels):
 FAULTS: Final = (
     Fault(
         name="stack-of-one-buffer",
-        ids=("FRM-11",),
+        seen=("https://github.com/thu-ml/tianshou/issues/1272",),
         component=Component.FRAMES,
         what="All frames of the stack are the newest, as where they share memory.",
         parts=Parts(actor=ActsOnOneBuffer),
@@ -180,7 +180,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="stack-of-stacks",
-        ids=("FRM-12",),
+        seen=("https://github.com/openai/baselines/commit/b64974e",),
         component=Component.FRAMES,
         what="The stacks are stacked again: sixteen frames of seven steps.",
         parts=Parts(subject=StacksTwice),
@@ -188,7 +188,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="stack-of-raw-frames",
-        ids=("BUF-08",),
+        seen=("https://github.com/AndersonJo/dqn-pytorch/issues/4",),
         component=Component.FRAMES,
         what="Every skipped frame is pushed to the stack, which then spans one step.",
         parts=Parts(atari=SkipsNothing, subject=StacksRawFrames),
@@ -196,7 +196,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="stack-not-cleared",
-        ids=("BUF-15",),
+        seen=(
+            "https://github.com/rlcode/reinforcement-learning/pull/128",
+            "https://github.com/Kaixhin/Rainbow/issues/7",
+        ),
         component=Component.FRAMES,
         what="The stack is not cleared where an episode begins.",
         parts=Parts(actor=ActsOnOldFrames),
@@ -204,7 +207,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="stack-padded-with-zeros",
-        ids=("FRM-10",),
+        seen=(
+            "https://github.com/Farama-Foundation/Gymnasium/issues/829",
+            "https://github.com/Farama-Foundation/Gymnasium/pull/830",
+        ),
         component=Component.FRAMES,
         what="First stacks are padded with zeros where the agent acts, and not where it learns.",
         parts=Parts(actor=ActsOnZeroPadding),
@@ -212,7 +218,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="acts-on-reversed-stack",
-        ids=("FRM-26",),
+        seen=(),
         component=Component.FRAMES,
         what="Stacks are newest first where the agent acts, and newest last where it learns.",
         parts=Parts(actor=ActsInReverse),
@@ -220,7 +226,12 @@ FAULTS: Final = (
     ),
     Fault(
         name="pixels-scaled-twice",
-        ids=("FRM-01",),
+        seen=(
+            "https://github.com/openai/baselines/issues/431",
+            "https://github.com/openai/baselines/issues/632",
+            "https://github.com/openai/baselines/commit/4121d9c",
+            "https://github.com/yandexdataschool/Practical_RL/issues/304",
+        ),
         component=Component.FRAMES,
         what="Pixels are divided by 255 twice.",
         parts=Parts(agent=ScaledTwice),
@@ -228,7 +239,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="pixels-never-scaled",
-        ids=("FRM-02",),
+        seen=("https://github.com/thu-ml/tianshou/issues/440",),
         component=Component.FRAMES,
         what="Pixels reach the network as they are, up to 255.",
         parts=Parts(agent=NeverScaled),
@@ -236,7 +247,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="levels-rounded",
-        ids=(),
+        seen=(),
         component=Component.FRAMES,
         what="Pixels become integers once they are scaled: black and white.",
         parts=Parts(agent=LevelsRounded),
@@ -244,7 +255,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="reshaped-for-transposed",
-        ids=(),
+        seen=(),
         component=Component.FRAMES,
         what="Channels are moved by a reshape: frames are cut up and interleaved.",
         parts=Parts(agent=ReshapedForTransposed),

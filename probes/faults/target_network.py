@@ -120,11 +120,11 @@ def _with_period(recipe: Recipe, updates: int) -> Recipe:
     return recipe.model_copy(update={"loop": loop})
 
 
-def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str) -> Fault:
+def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...] = ()) -> Fault:
     """A fault that replaces the agent, described by its docstring."""
     return Fault(
         name=name,
-        ids=ids,
+        seen=seen,
         component=Component.TARGET_NETWORK,
         what=agent.__doc__ or "",
         parts=Parts(agent=agent),
@@ -133,22 +133,56 @@ def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str)
 
 
 FAULTS: Final = (
-    _fault("target-shares-features", ("TGT-01",), SharedFeatures,
-           "target.separate-storage", "target.moves-on-sync-only"),
-    _fault("target-is-online", ("TGT-02", "TGT-19"), SameNetwork,
+    _fault("target-shares-features", SharedFeatures,
            "target.separate-storage", "target.moves-on-sync-only",
-           "target.values-travel-by-syncs", "td.bootstraps-from-target"),
-    _fault("target-never-synced", ("TGT-04",), NeverSynced,
-           "target.moves-on-sync-only", "target.values-travel-by-syncs"),
-    _fault("bootstrap-from-online", ("TGT-06",), BootstrapsFromOnline,
+           seen=(
+               "https://github.com/DLR-RM/stable-baselines3/issues/132",
+               "https://github.com/DLR-RM/stable-baselines3/commit/77cb3dd0",
+               "https://github.com/DLR-RM/stable-baselines3/commit/0fc0dd1b",
+           )),
+    _fault("target-is-online", SameNetwork,
+           "target.separate-storage", "target.moves-on-sync-only",
+           "target.values-travel-by-syncs", "td.bootstraps-from-target",
+           seen=(
+               "https://github.com/datawhalechina/easy-rl/issues/140",
+               "https://github.com/pytorch/tutorials/issues/181",
+           )),
+    _fault("target-never-synced", NeverSynced,
+           "target.moves-on-sync-only", "target.values-travel-by-syncs",
+           seen=(
+               "https://github.com/AgileRL/AgileRL/commit/b3c8717a",
+               "https://github.com/AgileRL/AgileRL/commit/dd9bf15d",
+               "https://github.com/AgileRL/AgileRL/issues/464",
+           )),
+    _fault("bootstrap-from-online", BootstrapsFromOnline,
            "td.bootstraps-from-target", "loss.aims-at-target", "target.values-travel-by-syncs",
-           "world.overestimation.double"),
-    _fault("sync-at-common-multiple", ("TGT-08",), SyncsOnlyAfterBlocks,
-           "target.period-with-two-environments"),
-    _fault("sync-period-divided-by-environments", ("TGT-10",), PeriodDividedByEnvs,
-           "target.period-with-two-environments"),
-    _fault("sync-period-in-steps", ("TGT-11",), PeriodInSteps,
-           "target.moves-on-sync-only", "target.values-travel-by-syncs"),
-    _fault("synced-every-update", ("TGT-12",), SyncedEveryUpdate,
-           "target.moves-on-sync-only", "target.values-travel-by-syncs"),
+           "world.overestimation.double",
+           seen=(
+               "https://github.com/facebookresearch/ReAgent/issues/88",
+               "https://github.com/vwxyzjn/cleanrl/commit/8fc71147",
+               "https://github.com/higgsfield/RL-Adventure/issues/32",
+           )),
+    _fault("sync-at-common-multiple", SyncsOnlyAfterBlocks,
+           "target.period-with-two-environments",
+           seen=(
+               "https://github.com/vwxyzjn/cleanrl/pull/323",
+               "https://github.com/vwxyzjn/cleanrl/commit/c515aefc",
+               "https://github.com/google-deepmind/bsuite/blob/main/bsuite/baselines/tf/dqn/agent.py",
+           )),
+    _fault("sync-period-divided-by-environments", PeriodDividedByEnvs,
+           "target.period-with-two-environments",
+           seen=(
+               "https://github.com/DLR-RM/stable-baselines3/issues/1463",
+               "https://github.com/DLR-RM/stable-baselines3/commit/6cbb2c93",
+           )),
+    _fault("sync-period-in-steps", PeriodInSteps,
+           "target.moves-on-sync-only", "target.values-travel-by-syncs",
+           seen=(
+               "https://github.com/pfnet/pfrl/pull/200",
+               "https://github.com/astooke/rlpyt/issues/150",
+               "https://github.com/google/dopamine/commit/c67e2c3",
+           )),
+    _fault("synced-every-update", SyncedEveryUpdate,
+           "target.moves-on-sync-only", "target.values-travel-by-syncs",
+           seen=("https://github.com/sebtheiler/tutorials/issues/6",)),
 )  # fmt: skip

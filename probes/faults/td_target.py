@@ -112,11 +112,11 @@ def _with_td(recipe: Recipe, **values: float) -> Recipe:
     return recipe.model_copy(update={"td": recipe.td.model_copy(update=values)})
 
 
-def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str) -> Fault:
+def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...] = ()) -> Fault:
     """A fault that replaces the agent, described by its docstring."""
     return Fault(
         name=name,
-        ids=ids,
+        seen=seen,
         component=Component.TD_TARGET,
         what=agent.__doc__ or "",
         parts=Parts(agent=agent),
@@ -125,29 +125,51 @@ def _fault(name: str, ids: tuple[str, ...], agent: type[Agent], *caught_by: str)
 
 
 FAULTS: Final = (
-    _fault("no-terminal-mask", ("LOS-12",), NoTerminalMask,
+    _fault("no-terminal-mask", NoTerminalMask,
            "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
-           "world.constant-reward.vector", "world.two-step-discounting.vector"),
-    _fault("discount-missing", ("LOS-21",), DiscountMissing,
+           "world.constant-reward.vector", "world.two-step-discounting.vector",
+           seen=(
+               "https://github.com/navneet-nmk/pytorch-rl/issues/2",
+               "https://github.com/cyoon1729/deep-Q-networks/pull/5",
+           )),
+    _fault("discount-missing", DiscountMissing,
            "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
            "world.two-step-discounting.vector"),
-    _fault("discount-twice", ("LOS-21",), DiscountTwice,
+    _fault("discount-twice", DiscountTwice,
            "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
            "world.two-step-discounting.vector"),
-    _fault("target-averaged-over-batch", ("LOS-04",), TargetAveragedOverBatch,
+    _fault("target-averaged-over-batch", TargetAveragedOverBatch,
            "td.rows-are-independent", "loss.rows-are-independent", "loss.fits-fixed-targets",
-           "world.reward-by-observation.vector"),
-    _fault("double-swapped", ("LOS-05",), DoubleSwapped,
+           "world.reward-by-observation.vector",
+           seen=(
+               "https://github.com/MoMe36/BranchingDQN/issues/2",
+               "https://github.com/BY571/QR-DQN/issues/1",
+               "https://github.com/pytorch/pytorch/issues/19699",
+           )),
+    _fault("double-swapped", DoubleSwapped,
            "td.double-closed-form", "loss.aims-at-double-target",
-           "world.overestimation.double"),
-    _fault("double-is-plain", ("LOS-06",), DoubleIsPlain,
+           "world.overestimation.double",
+           seen=(
+               "https://github.com/AgileRL/AgileRL/issues/290",
+               "https://github.com/AgileRL/AgileRL/commit/b4c0e4b9",
+               "https://github.com/higgsfield/RL-Adventure/pull/5",
+           )),
+    _fault("double-is-plain", DoubleIsPlain,
            "td.double-closed-form", "loss.aims-at-double-target",
-           "world.overestimation.double"),
-    _fault("plain-is-double", (), PlainIsDouble,
+           "world.overestimation.double",
+           seen=(
+               "https://github.com/MaximeVandegar/Papers-in-100-Lines-of-Code/issues/21",
+               "https://github.com/pytorch/rl/issues/1722",
+           )),
+    _fault("plain-is-double", PlainIsDouble,
            "td.bootstraps-from-target", "loss.aims-at-target", "world.overestimation.plain"),
-    _fault("soft-maximum", (), SoftMaximum,
+    _fault("soft-maximum", SoftMaximum,
            "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
            "world.overestimation.plain"),
-    _fault("target-not-detached", ("LOS-15",), TargetNotDetached, "loss.aims-at-target"),
-    _fault("loss-summed", ("LOS-20",), LossSummed, "loss.averages-over-rows"),
+    _fault("target-not-detached", TargetNotDetached, "loss.aims-at-target",
+           seen=(
+               "https://github.com/philtabor/Deep-Q-Learning-Paper-To-Code/issues/16",
+               "https://github.com/vwxyzjn/cleanrl/commit/8343b01d",
+           )),
+    _fault("loss-summed", LossSummed, "loss.averages-over-rows"),
 )  # fmt: skip

@@ -23,7 +23,11 @@ class TimeLimitTerminates(Replay):
 FAULTS: Final = (
     Fault(
         name="time-limit-terminates",
-        ids=("TRM-01",),
+        seen=(
+            "https://github.com/keras-rl/keras-rl/issues/298",
+            "https://github.com/Curt-Park/rainbow-is-all-you-need/issues/70",
+            "https://github.com/google/dopamine/commit/c443e88",
+        ),
         component=Component.TERMINATION,
         what="A time limit is stored as an end of the task.",
         parts=Parts(replay=TimeLimitTerminates),

@@ -163,7 +163,7 @@ def _newest_frame_alone(net: nn.Module, args: tuple[Tensor]) -> Tensor:
 FAULTS: Final = (
     Fault(
         name="maximum-over-batch",
-        ids=("LOS-01",),
+        seen=("https://github.com/google/dopamine/commit/7315342",),
         component=Component.TD_TARGET,
         what="All rows bootstrap from the largest next Q-value of the whole batch.",
         parts=Parts(agent=MaximumOverBatch),
@@ -171,7 +171,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="mean-over-actions",
-        ids=("LOS-01",),
+        seen=("https://github.com/google/dopamine/commit/7315342",),
         component=Component.TD_TARGET,
         what="The mean of the next Q-values is bootstrapped from, not their maximum.",
         parts=Parts(agent=MeanOverActions),
@@ -179,7 +179,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="synced-once",
-        ids=("TGT-04",),
+        seen=(
+            "https://github.com/AgileRL/AgileRL/commit/b3c8717a",
+            "https://github.com/AgileRL/AgileRL/commit/dd9bf15d",
+            "https://github.com/AgileRL/AgileRL/issues/464",
+        ),
         component=Component.TARGET_NETWORK,
         what="The target network is synced once and never again.",
         parts=Parts(agent=SyncedOnce),
@@ -187,7 +191,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="big-errors-ignored",
-        ids=("LOS-08",),
+        seen=(
+            "https://github.com/devsisters/DQN-tensorflow/issues/16",
+            "https://github.com/spragunr/deep_q_rl/issues/46",
+            "https://github.com/carpedm20/deep-rl-tensorflow/issues/5",
+        ),
         component=Component.TD_TARGET,
         what="The TD error is clipped inside a squared loss: beyond 1 there is no gradient.",
         parts=Parts(agent=BigErrorsIgnored),
@@ -195,7 +203,11 @@ FAULTS: Final = (
     ),
     Fault(
         name="negative-errors-ignored",
-        ids=("LOS-08",),
+        seen=(
+            "https://github.com/devsisters/DQN-tensorflow/issues/16",
+            "https://github.com/spragunr/deep_q_rl/issues/46",
+            "https://github.com/carpedm20/deep-rl-tensorflow/issues/5",
+        ),
         component=Component.TD_TARGET,
         what="The TD error is clipped to [0, 1]: values are pulled up, never down.",
         parts=Parts(agent=NegativeErrorsIgnored),
@@ -203,7 +215,10 @@ FAULTS: Final = (
     ),
     Fault(
         name="softmax-output",
-        ids=("LOS-16",),
+        seen=(
+            "https://github.com/thu-ml/tianshou/issues/725",
+            "https://github.com/thu-ml/tianshou/commit/d4e4f4ff",
+        ),
         component=Component.OPTIMIZER,
         what="There is a softmax behind the last layer of both networks.",
         parts=Parts(agent=SoftmaxOutput),
@@ -216,7 +231,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="actions-of-other-rows",
-        ids=("BUF-03",),
+        seen=("https://github.com/thu-ml/tianshou/issues/82",),
         component=Component.REPLAY,
         what="Actions are read with an index that was changed for another column.",
         parts=Parts(replay=ActionsOfOtherRows),
@@ -228,7 +243,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="frames-reversed-in-replay",
-        ids=("FRM-26",),
+        seen=(),
         component=Component.FRAMES,
         what="Stacks come out of the replay memory newest first; acting has the newest last.",
         parts=Parts(replay=FramesReversedInReplay),
@@ -236,7 +251,7 @@ FAULTS: Final = (
     ),
     Fault(
         name="stack-frozen",
-        ids=("FRM-11",),
+        seen=("https://github.com/thu-ml/tianshou/issues/1272",),
         component=Component.FRAMES,
         what="All frames of a stack are the newest one, when acting and when learning.",
         parts=Parts(agent=StackFrozen),

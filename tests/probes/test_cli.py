@@ -44,7 +44,7 @@ def test_faults_can_be_listed():
     ran = probes("--list-faults")
     assert ran.returncode == 0
     assert all(fault.name in ran.stdout for fault in FAULTS)
-    assert all(name in ran.stdout for name in ABSENT)
+    assert all(absent.name in ran.stdout for absent in ABSENT)
 
 
 def test_a_red_table_has_exit_code_one_and_names_the_component():

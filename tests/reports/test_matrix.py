@@ -9,7 +9,7 @@ from reports.schema import Dictionary, DictionaryRow, ExitCode
 
 def row(fault: str, component: str, *red: str) -> DictionaryRow:
     return DictionaryRow(
-        fault=fault, ids=["X-1"], component=component, what="", red=list(red),
+        fault=fault, component=component, what="", red=list(red),
         ran=["world.a", "replay.b"], wall_s=1.0,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ SEEDING = BY_COMPONENT[Component.SEEDING]
 def row(fault: str, component: Component, *red: str, ran: tuple[str, ...] = ()) -> DictionaryRow:
     every = ran or (TD, REPLAY, SEEDING)
     return DictionaryRow(
-        fault=fault, ids=["X-1"], component=component, what="", red=list(red), ran=list(every),
+        fault=fault, component=component, what="", red=list(red), ran=list(every),
         wall_s=1.0,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -65,9 +66,27 @@ def test_faults_and_checks_are_well_described():
     for fault in FAULTS:
         assert fault.what.endswith(".")
     assert {fault.component for fault in FAULTS} == set(Component)
-    planted = {name for fault in FAULTS for name in fault.ids}
-    assert not planted & set(ABSENT)
-    assert all(reason.endswith(".") for reason in ABSENT.values())
+    assert {absent.name for absent in ABSENT}.isdisjoint(fault.name for fault in FAULTS)
+    assert all(absent.what.endswith(".") and absent.reason.endswith(".") for absent in ABSENT)
+
+
+def test_where_something_was_seen_is_told_by_links():
+    page = re.compile(r"https://openai\.com/[\w/-]+")
+    github = re.compile(
+        r"https://github\.com/[\w.-]+/[\w.-]+"
+        r"/((issues|pull)/[1-9]\d*|commit/[0-9a-f]{7,40}|blob/[\w./-]+)"
+    )
+    for named in (*CHECKS, *FAULTS, *ABSENT):
+        assert len(set(named.seen)) == len(named.seen), named
+        assert all(github.fullmatch(link) or page.fullmatch(link) for link in named.seen), named
+
+
+def test_what_was_seen_elsewhere_is_planted_or_told_to_be_absent():
+    planted = {link for fault in FAULTS for link in fault.seen}
+    absent = {link for fault in ABSENT for link in fault.seen}
+    assert planted.isdisjoint(absent)
+    assert all(fault.seen for fault in ABSENT)
+    assert sum(bool(fault.seen) for fault in FAULTS) > len(FAULTS) / 2
 
 
 def test_nothing_compared_is_red():
