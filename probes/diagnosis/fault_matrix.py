@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -54,7 +56,7 @@ def measure(
             console.print(f"{index:,} of {len(jobs):,} runs, {left:.0f} s left", style="dim")
     rows = [_row(fault, found[fault.name]) for fault in FAULTS]
     dictionary = judged(seed, rows, time.monotonic() - started)
-    write_text_atomically(out, dictionary.model_dump_json(indent=1) + "\n")
+    write_text_atomically(out, dictionary_text(dictionary))
     console.print(_table(dictionary))
     console.print(
         f"{dictionary.detected:.0%} of {len(rows)} faults turn a check red, {dictionary.named:.0%} "
@@ -98,6 +100,23 @@ def judged(seed: int, rows: list[DictionaryRow], wall_s: float) -> Dictionary:
         named += _first(row, blank) == row.component
         unseen += _first(row, others) == row.component
     return blank.model_copy(update={"named": named / len(rows), "named_unseen": unseen / len(rows)})
+
+
+def dictionary_text(dictionary: Dictionary) -> str:
+    """The dictionary as JSON with one line for each check and each fault, for readable diffs."""
+    told = partial(json.dumps, ensure_ascii=False)
+    fields = []
+    for name, value in dictionary.model_dump(mode="json").items():
+        match value:
+            case dict():
+                entries = [f"{told(key)}: {told(entry)}" for key, entry in value.items()]
+                text = "{\n  " + ",\n  ".join(entries) + "\n }"
+            case list():
+                text = "[\n  " + ",\n  ".join(map(told, value)) + "\n ]"
+            case _:
+                text = told(value)
+        fields.append(f" {told(name)}: {text}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
 def _first(row: DictionaryRow, dictionary: Dictionary) -> str:

@@ -7,7 +7,7 @@ import pytest
 from probes.checks.check import Component
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
-from probes.diagnosis.fault_matrix import judged
+from probes.diagnosis.fault_matrix import STORED, dictionary_text, judged
 from probes.faults.catalogue import FAULTS
 from reports.schema import Dictionary, DictionaryRow, Finding, FindingStatus
 
@@ -98,3 +98,17 @@ def test_the_stored_dictionary_keeps_its_promises():
     assert stored.detected == 1.0
     assert stored.named >= 0.9
     assert stored.named_unseen >= 0.75
+
+
+def test_the_stored_dictionary_has_a_line_for_each_check_and_each_fault():
+    text = STORED.read_text("utf-8")
+    stored = load_dictionary()
+    assert text == dictionary_text(stored)
+    lines = text.splitlines()
+    for code in stored.checks:
+        assert sum(line.startswith(f'  "{code}": ') for line in lines) == 1
+    for row_ in stored.rows:
+        assert sum(line.startswith(f'  {{"fault": "{row_.fault}", ') for line in lines) == 1
+    # One line a field besides, and the brackets of the whole and of the two tables.
+    fields = len(stored.model_dump())
+    assert len(lines) == len(stored.checks) + len(stored.rows) + fields + 4
