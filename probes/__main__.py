@@ -15,6 +15,7 @@ from rich.table import Table
 
 from probes.checks.registry import UnknownCheckError, check_named, select
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
+from probes.diagnosis.docs_pages import write_docs
 from probes.diagnosis.fault_matrix import measure
 from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
 from probes.running.isolation import CheckJob, run_jobs
@@ -49,7 +50,7 @@ def probes(
 
     `python -m probes explain CODE` explains a check; `python -m probes records FOLDER` looks at
     what a stored run has recorded of itself; `python -m probes faults` plants all faults and stores
-    which checks they turn red.
+    which checks they turn red; `python -m probes docs` writes the pages of checks and faults.
 
     Args:
         agent: subject, "module:factory"; the bundled core, if not given.
@@ -194,6 +195,8 @@ def _command(words: list[str]) -> ExitCode:
         return tyro.cli(explain, args=words[1:], prog="python -m probes explain")
     if words[:1] == ["faults"]:
         return tyro.cli(measure, args=words[1:], prog="python -m probes faults")
+    if words[:1] == ["docs"]:
+        return tyro.cli(write_docs, args=words[1:], prog="python -m probes docs")
     if words[:1] == ["records"]:
         return tyro.cli(show_records, args=words[1:], prog="python -m probes records")
     words = with_environment(words, ("agent", "seed", "checks", "fault"))

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose
+from probes.diagnosis.docs_pages import CHECKS_PAGE, DOCS, write_pages
 from probes.faults.catalogue import FAULTS
 from probes.faults.fault import Fault
 from probes.running.isolation import CheckJob, run_jobs
@@ -36,6 +37,7 @@ STORED: Final = Path(__file__).parent / "dictionary.json"
 def measure(
     seed: Annotated[int, tyro.conf.arg(help="of checks and subjects")] = 0,
     out: Annotated[Path, tyro.conf.arg(help="where the dictionary is written")] = STORED,
+    pages: Annotated[Path, tyro.conf.arg(help="folder whose pages are renewed, if any")] = DOCS,
 ) -> ExitCode:
     """Runs every check on every planted fault; with frames only where a fault needs them."""
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -57,6 +59,9 @@ def measure(
     rows = [_row(fault, found[fault.name]) for fault in FAULTS]
     dictionary = judged(seed, rows, time.monotonic() - started)
     write_text_atomically(out, dictionary_text(dictionary))
+    # An installed package has no docs beside it.
+    if (pages / CHECKS_PAGE).exists():
+        write_pages(dictionary, pages)
     console.print(_table(dictionary))
     console.print(
         f"{dictionary.detected:.0%} of {len(rows)} faults turn a check red, {dictionary.named:.0%} "
