@@ -12,10 +12,10 @@ import tyro
 from pydantic import ValidationError
 
 from reports.benchmarks import benchmarks_markdown
-from reports.figures import draw_matrix
 from reports.files import write_text_atomically
 from reports.gate import exit_code
 from reports.load import ArtifactError, MissingArtifactError
+from reports.matrix import draw_matrix
 from reports.page import write_page
 from reports.schema import Dictionary, ExitCode
 

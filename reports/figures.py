@@ -1,4 +1,4 @@
-"""Draws curves and the fault matrix; the only module that knows seaborn and matplotlib.
+"""Draws curves; the only module that knows seaborn and matplotlib.
 
 Frame and axis in, axis out. Nothing here writes a file or touches pyplot's global state.
 """
@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
-from reports.schema import Dictionary, OperatingCurve
+from reports.schema import OperatingCurve
 from reports.text import one_line
 
 _STYLE: Final = {
@@ -50,8 +50,6 @@ _TITLES: Final = {
 _REFERENCE_COLOUR: Final = "#3c434d"
 # The colour-blind-safe colours that also show on white, those easiest to tell apart first.
 _SEED_COLOURS: Final = ("#d55e00", "#0173b2", "#029e73", "#cc78bc", "#de8f05", "#56b4e9")
-# Not run, green, red.
-_MATRIX_COLOURS: Final = ("#ffffff", "#dfe9e2", "#c0392b")
 _PANEL_INCHES: Final = (10.5, 3.9)
 
 
@@ -86,39 +84,6 @@ def draw_figure(curves: pd.DataFrame, metric: str) -> str:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=3)
         axes[-1].set_xlabel("agent steps")
-        return _svg(figure)
-
-
-def draw_matrix(dictionary: Dictionary) -> str:
-    """Faults x checks: dark where a fault turns a check red, white where it was not run.
-
-    Faults stand together by component, checks by family; both in the order of the dictionary.
-
-    Returns:
-        An `<svg>` element that is the same whenever it is drawn again.
-    """
-    rows = sorted(dictionary.rows, key=lambda row: row.component)
-    codes = [code for code in dictionary.checks if any(code in row.ran for row in rows)]
-    values = [[(code in row.ran) + (code in row.red) for code in codes] for row in rows]
-    table = pd.DataFrame(values, index=[row.fault for row in rows], columns=codes)
-    with style.context(["default", _STYLE]):
-        figure = Figure(figsize=(4 + 0.2 * len(codes), 3 + 0.17 * len(rows)), layout="constrained")
-        axis = figure.subplots()
-        sns.heatmap(
-            table, cmap=list(_MATRIX_COLOURS), vmin=0, vmax=2, cbar=False,
-            xticklabels=True, yticklabels=True, rasterized=True, ax=axis,
-        )  # fmt: skip
-        axis.set(xlabel="", ylabel="")
-        axis.tick_params(labelsize=7, length=0)
-        axis.tick_params(axis="x", labeltop=True, labelbottom=False, rotation=90)
-        components = [row.component for row in rows]
-        for component in dict.fromkeys(components):
-            first = components.index(component)
-            axis.axhline(first, color=_REFERENCE_COLOUR, linewidth=0.6)
-            axis.annotate(
-                component, xy=(1.01, first + components.count(component) / 2),
-                xycoords=axis.get_yaxis_transform(), fontsize=8, verticalalignment="center",
-            )  # fmt: skip
         return _svg(figure)
 
 
