@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -164,145 +165,132 @@ class MemoryTooLong(Replay):
         super().__init__(capacity_rows * 2, *others)
 
 
+_fault: Final = partial(Fault, component=Component.REPLAY)
+
 FAULTS: Final = (
-    Fault(
+    _fault(
         name="sampled-across-write-head",
         seen=(
             "https://github.com/DLR-RM/stable-baselines3/issues/1853",
             "https://github.com/tensorforce/tensorforce/pull/142",
             "https://github.com/Kaixhin/Rainbow/issues/7",
         ),
-        component=Component.REPLAY,
         what="The oldest transition can be sampled when its first row is overwritten already.",
         parts=Parts(replay=SampledAcrossWriteHead),
         caught_by=("replay.transitions-are-real", "replay.environments-stay-apart"),
     ),
-    Fault(
+    _fault(
         name="oldest-stack-torn",
         seen=("https://github.com/keras-rl/keras-rl/pull/138",),
-        component=Component.REPLAY,
         what="A transition is kept while its own row is, though frames of its stack are "
         "overwritten.",
         parts=Parts(replay=OldestStackTorn),
         caught_by=("replay.frames-are-those-shown",),
     ),
-    Fault(
+    _fault(
         name="stack-crosses-episodes",
         seen=(
             "https://github.com/rlcode/reinforcement-learning/pull/128",
             "https://github.com/Kaixhin/Rainbow/issues/7",
         ),
-        component=Component.REPLAY,
         what="Stacks ignore where episodes start, and hold frames of two of them.",
         parts=Parts(replay=StackCrossesEpisodes),
         caught_by=("replay.frames-are-those-shown",),
     ),
-    Fault(
+    _fault(
         name="index-moved-while-reading",
         seen=("https://github.com/thu-ml/tianshou/issues/82",),
-        component=Component.REPLAY,
         what="The row is moved on in place to read the next observation, and the columns "
         "after it lag.",
         parts=Parts(replay=IndexMovedWhileReading),
         caught_by=("replay.transitions-are-real",),
     ),
-    Fault(
+    _fault(
         name="columns-swapped",
         seen=(
             "https://github.com/google/dopamine/commit/2aa6fb9",
             "https://github.com/will-maclean/sb3-burn/issues/3",
             "https://github.com/will-maclean/sb3-burn/pull/38",
         ),
-        component=Component.REPLAY,
         what="Reward and end are given out in each other's place.",
         parts=Parts(replay=ColumnsSwapped),
         caught_by=("replay.transitions-are-real",),
     ),
-    Fault(
+    _fault(
         name="reward-of-previous-step",
         seen=(
             "https://github.com/will-maclean/sb3-burn/issues/3",
             "https://github.com/will-maclean/sb3-burn/pull/38",
         ),
-        component=Component.REPLAY,
         what="The column of rewards lags one step behind the others.",
         parts=Parts(replay=RewardOfPreviousStep),
         caught_by=("replay.transitions-are-real",),
     ),
-    Fault(
+    _fault(
         name="action-of-other-environment",
         seen=(),
-        component=Component.REPLAY,
         what="Each environment's observations are stored with its neighbour's actions.",
         parts=Parts(replay=ActionOfOtherEnvironment),
         caught_by=("replay.environments-stay-apart", "replay.environments-learned-apart"),
     ),
-    Fault(
+    _fault(
         name="one-object-for-all",
         seen=("https://github.com/Itomigna2/Muesli-lunarlander/issues/1",),
-        component=Component.REPLAY,
         what="Every slot refers to one object, so all transitions are copies of the newest.",
         parts=Parts(replay=OneObjectForAll),
         caught_by=("replay.exactly-the-recent",),
     ),
-    Fault(
+    _fault(
         name="rewards-as-bytes",
         seen=(
             "https://github.com/thu-ml/tianshou/issues/65",
             "https://github.com/chandar-lab/RLHive/pull/86",
         ),
-        component=Component.REPLAY,
         what="Rewards are stored in a signed byte.",
         parts=Parts(replay=RewardsAsBytes),
         caught_by=("replay.values-survive",),
     ),
-    Fault(
+    _fault(
         name="observations-as-halves",
         seen=(
             "https://github.com/thu-ml/tianshou/issues/65",
             "https://github.com/chandar-lab/RLHive/pull/86",
         ),
-        component=Component.REPLAY,
         what="Observations are stored as floats of 16 bits.",
         parts=Parts(replay=ObservationsAsHalves),
         caught_by=("replay.values-survive",),
     ),
-    Fault(
+    _fault(
         name="whole-stacks-twice",
         seen=(),
-        component=Component.REPLAY,
         what="Each transition is stored with both of its stacks, whole.",
         parts=Parts(replay=WholeStacksTwice),
         caught_by=("replay.memory-per-transition",),
     ),
-    Fault(
+    _fault(
         name="range-one-short",
         seen=(),
-        component=Component.REPLAY,
         what="The range of random rows ends one short: the last row is never sampled.",
         parts=Parts(replay=RangeOneShort),
         caught_by=("replay.exactly-the-recent",),
     ),
-    Fault(
+    _fault(
         name="newest-favoured",
         seen=(),
-        component=Component.REPLAY,
         what="New transitions are sampled more often than old ones.",
         parts=Parts(replay=NewestFavoured),
         caught_by=("replay.uniform",),
     ),
-    Fault(
+    _fault(
         name="memory-halved",
         seen=(),
-        component=Component.REPLAY,
         what="The memory holds half of what was asked for.",
         parts=Parts(replay=MemoryHalved),
         caught_by=("replay.exactly-the-recent",),
     ),
-    Fault(
+    _fault(
         name="memory-too-long",
         seen=(),
-        component=Component.REPLAY,
         what="The memory holds twice as much as was asked for.",
         parts=Parts(replay=MemoryTooLong),
         caught_by=("replay.exactly-the-recent",),
