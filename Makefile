@@ -14,34 +14,34 @@ setup: ## make .venv, anew whenever Python, pyproject.toml or constraints.txt ch
 	  $(BIN)/python -m pip install -c constraints.txt -e '.[atari,video,dev]' && mv .venv/wanted $(STAMP); }
 
 probes: setup ## is it right? worlds with solved values; names the faulty component
-	$(BIN)/python -m probes
+	$(BIN)/dqn-harness probes
 
 faults: setup ## plant every fault; store and draw which checks it turns red
-	$(BIN)/python -m probes faults && $(BIN)/python -m reports matrix
+	$(BIN)/dqn-harness faults && $(BIN)/python -m reports matrix
 
 regress: setup ## does it still learn? train recipes x seeds, compare with the references
-	$(BIN)/python -m regression run
+	$(BIN)/dqn-harness regress
 
 gate: setup ## the verdict of a finished run as an exit code
-	$(BIN)/python -m reports gate
+	$(BIN)/dqn-harness gate
 
 report: setup ## the page of a finished run
-	$(BIN)/python -m reports page
+	$(BIN)/dqn-harness report
 
 diff: setup ## same seed, different result: where did the runs A and B part?
-	$(BIN)/python -m regression diff
+	$(BIN)/dqn-harness diff
 
 calibrate: setup ## how often is the gate wrong? measured; TRAIN=1 trains faults, an hour
-	$(BIN)/python -m regression calibrate
+	$(BIN)/dqn-harness calibrate
 
 doctor: setup ## what of bits can this machine promise, and what is in the way of more?
-	$(BIN)/python -m regression doctor
+	$(BIN)/dqn-harness doctor
 
 bless: setup ## accept a finished run as the new reference; needs REASON
-	$(BIN)/python -m regression bless
+	$(BIN)/dqn-harness bless
 
 import: setup ## judge logs of your own code like runs; needs NAME, LOGS, STEPS and WINDOW
-	$(BIN)/python -m regression import
+	$(BIN)/dqn-harness import
 
 crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
 	CRASHES=every $(BIN)/python -m pytest tests/regression/store/test_crashes.py
@@ -79,11 +79,11 @@ GAME    ?= ## game to regress: cartpole or pong
 RECIPE  ?= ## another recipe than the game's own: a name, or a path ending in .toml
 SEEDS   ?= ## fresh seeds of a regression: how many (5), a range (1000-1004), a list (3,4,7)
 AGENT   ?= ## implementation to probe, module:factory; the bundled core, if not given
-CHECKS  ?= ## only the checks whose code contains or matches this
+CHECKS  ?= ## only these checks: patterns of codes, with and, or, not
 SEED    ?= ## seed of the probes
 DEVICE  ?= ## cpu, cuda or cuda:<index>; cuda where there is one, if not given
 DEVICES ?= ## several to regress on, as in cpu,cuda:0: each judged by itself, then all together
-FAULT   ?= ## fault to plant in the agent; python -m probes --list-faults names them
+FAULT   ?= ## fault to plant in the agent; .venv/bin/dqn-harness probes --list-faults names them
 BITS    ?= ## so many reference seeds are trained again, to compare bits with the stored ones
 TRAIN   ?= ## faults that calibrate trains: 1 for its twelve, or names between commas
 RESUME  ?= ## folder of an interrupted regression to go on with
@@ -103,7 +103,8 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-.PHONY: help setup probes faults regress gate report diff calibrate doctor bless import crashes test lint types imports fmt check bench clean
+TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import crashes test lint types imports fmt check bench clean
+.PHONY: $(TARGETS)
 
 BIN := .venv/bin
 # Whole files, so that what a file's tests share is made once.
@@ -121,9 +122,18 @@ FIT = import importlib.util, sys; \
 # Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
 # the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
 TO_PROGRAMS := AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B
+
+# A misspelt variable would change nothing, and a gate go green without what was asked for.
+KNOWN := $(TO_PROGRAMS) PYTHON BIN PARALLEL SHELL
+NEAREST = $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(*sys.argv[1:2], sys.argv[2:], n=1, cutoff=0))' '$(subst ','\'',$1)' $(KNOWN))
+$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$(if $(filter $v,$(KNOWN)),,\
+  $(error unknown variable $v; the nearest is $(call NEAREST,$v), and make help explains all))))
+
 $(foreach v,$(TO_PROGRAMS),$(eval override $v := $$(value $v)))
 $(foreach v,$(TO_PROGRAMS),$(eval $(if $($v),export HARNESS_$v := $$($v),unexport HARNESS_$v)))
 
+# Programs name these in messages, so that what they say to do next can be done.
+export DQN_HARNESS_TARGETS := $(TARGETS)
 # One thread and a fixed hash seed: sums and sets in the same order in every run.
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +21,10 @@ from dqn_core.progress import Progress
 from dqn_core.recipes.file import load_recipe
 from dqn_core.train import RunFolderError, TrainingRun
 from dqn_core.video import Player, VideoError, require_video, write_video
-
-INTERRUPTED, INFRA, USAGE = 2, 3, 4
-
-app = tyro.extras.SubcommandApp()
+from reports.command_line import run_command
+from reports.schema import ExitCode
 
 
-@app.command
 def train(
     recipe: str = "cartpole",
     seed: int = 0,
@@ -34,7 +32,7 @@ def train(
     run_dir: Path | None = None,
     *,
     resume: bool = False,
-) -> None:
+) -> ExitCode:
     """Trains a recipe to its end, with checkpoints.
 
     Args:
@@ -59,15 +57,15 @@ def train(
             )
     digest = run.trainer.agent.weights_digest()
     console.print(f"finished; weights digest {digest}; best model in {folder / 'best'}")
+    return ExitCode.OK
 
 
-@app.command
 def play(
     checkpoint: Annotated[Path, tyro.conf.Positional],
     episodes: int = 1,
     seed: int = 0,
     video: Path | None = None,
-) -> None:
+) -> ExitCode:
     """Plays episodes with a trained network, at the recipe's evaluation epsilon.
 
     Args:
@@ -87,18 +85,25 @@ def play(
         if video and last:
             write_video(video, frames, frames_per_second=30)
             print(f"wrote {video}: {len(frames)} frames")
+    return ExitCode.OK
 
 
-def main() -> int:
-    """Runs the command line; returns the exit code."""
+def main(words: Sequence[str] | None = None, called: str = "") -> int:
+    """Runs a command line; returns the exit code.
+
+    Args:
+        words: of the command line; those of this process, if None.
+        called: how the command is called, if not by `python -m`.
+    """
     try:
-        app.cli(prog="python -m dqn_core")
+        words = sys.argv[1:] if words is None else words
+        return run_command({"train": train, "play": play}, words, "python -m dqn_core", called)
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except torch.OutOfMemoryError as error:
         print(f"error: {out_of_memory_message(error)}", file=sys.stderr)
-        return INFRA
+        return ExitCode.INFRA
     except (
         AtariUnavailableError,
         CaptureError,
@@ -107,13 +112,10 @@ def main() -> int:
         RunFolderError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)
-        return INFRA
+        return ExitCode.INFRA
     except (CheckpointError, DeviceError, ValueError, VideoError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return USAGE
-    except SystemExit as end:  # tyro exits with 2 on bad usage, which here means interrupted
-        return USAGE if end.code == 2 else int(end.code or 0)
-    return 0
+        return ExitCode.USAGE
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ a member of that name; a check that needs one it lacks is skipped, and says so.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 import gymnasium
@@ -224,25 +226,30 @@ def load_factory(name: str) -> Factory:
     """The factory of that name.
 
     Args:
-        name: "module:factory"; the module is looked for in the working directory too.
+        name: "module:factory", where the module is looked for in the working folder last of all, or
+            "path/to/file.py:factory".
 
     Raises:
         SubjectError: saying what is wrong and what to write instead.
     """
-    module_name, colon, attribute = name.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
+    module_name, _, attribute = name.rpartition(":")
+    is_file = module_name.endswith(".py")
+    words = [attribute] if is_file else [*module_name.split("."), attribute]
+    if not all(word.isidentifier() for word in words):
         raise SubjectError(
             f"agent: expected module:factory, got {name!r}\n"
-            "  next      name a Python module and the function in it, as in examples.dqn:make"
+            "  next      name a Python module, or a file, and the function in it, as in "
+            "examples.dqn:make or dqn.py:make"
         )
-    if "" not in sys.path:
-        sys.path.insert(0, "")
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
     try:
-        module = importlib.import_module(module_name)
+        module = _of_file(Path(module_name)) if is_file else importlib.import_module(module_name)
     except ImportError as error:
         raise SubjectError(
             f"agent: cannot import {module_name!r} of {name!r}: {error}\n"
-            "  next      run from the folder that holds it, or install it"
+            f"  next      {_way_out(error)}"
         ) from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
@@ -251,6 +258,30 @@ def load_factory(name: str) -> Factory:
             f"agent: {module_name!r} has no function {attribute!r}\n  it has    {known or 'none'}"
         )
     return cast("Factory", factory)
+
+
+def _of_file(path: Path) -> ModuleType:
+    """The module that a file holds; what lies beside the file is found by it, last of all."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ImportError(f"there is no file {path}")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _way_out(error: ImportError) -> str:
+    """What to do about a module that cannot be imported."""
+    package = (error.name or "").partition(".")[0]
+    found = getattr(sys.modules.get(package), "__path__", None)
+    hidden = Path.cwd() / package
+    if package and found and hidden.is_dir() and hidden.resolve() != Path(found[0]).resolve():
+        return f"{found[0]} hides {hidden}: rename the latter, or install it under another name"
+    return "run from the folder that holds it, or install it"
 
 
 def missing(subject: Subject, needs: Sequence[Capability]) -> list[Capability]:

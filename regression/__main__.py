@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-
-import tyro
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from dqn_core.device import DeviceError
 from dqn_core.envs.atari import AtariUnavailableError
@@ -22,45 +22,49 @@ from regression.store.blessing import BlessingError
 from regression.store.locks import LockHeldError
 from regression.store.references import UnusableReferenceError
 from regression.store.units import StoreError
-from reports.command_line import with_environment
+from reports.command_line import Command, run_command, with_environment
 from reports.load import ArtifactError
 from reports.schema import ExitCode
 
+COMMANDS: Final[Mapping[str, Command]] = {
+    "run": run,
+    "import": import_logs,
+    "judge": judge,
+    "bless": bless,
+    "history": history,
+    "merge": merge,
+    "calibrate": calibrate,
+    "doctor": doctor,
+    "diff": diff,
+    "trace": trace,
+}
+# Which flags fall back to HARNESS_* variables.
+FROM_ENVIRONMENT: Final = {
+    "run": (
+        *("game", "recipe", "seeds", "device", "devices", "fault", "resume", "bits"),
+        "references",
+    ),
+    "import": ("name", "format", "seeds", "steps", "window", "references"),
+    "judge": ("references",),
+    "bless": ("run", "game", "reason", "references"),
+    "history": ("game", "recipe", "references"),
+    "doctor": ("device",),
+    "diff": ("a", "b"),
+    "calibrate": ("train", "recipe", "device"),
+}
 
-def main() -> int:
-    """Runs the command line; returns the exit code. Flags fall back to HARNESS_* variables."""
-    flags = {
-        "run": (
-            *("game", "recipe", "seeds", "device", "devices", "fault", "resume", "bits"),
-            "references",
-        ),
-        "import": ("name", "format", "seeds", "steps", "window", "references"),
-        "judge": ("references",),
-        "bless": ("run", "game", "reason", "references"),
-        "history": ("game", "recipe", "references"),
-        "doctor": ("device",),
-        "diff": ("a", "b"),
-        "calibrate": ("train", "recipe", "device"),
-    }
-    arguments = with_environment(sys.argv[1:], flags.get("".join(sys.argv[1:2]), ()))
+
+def main(words: Sequence[str] | None = None, called: str = "") -> int:
+    """Runs a command line; returns the exit code.
+
+    Args:
+        words: of the command line; those of this process, if None.
+        called: how the command is called, if not by `python -m`.
+    """
+    words = sys.argv[1:] if words is None else words
+    words = with_environment(words, FROM_ENVIRONMENT.get("".join(words[:1]), ()))
     try:
-        code: ExitCode = tyro.extras.subcommand_cli_from_dict(
-            {
-                "run": run,
-                "import": import_logs,
-                "judge": judge,
-                "bless": bless,
-                "history": history,
-                "merge": merge,
-                "calibrate": calibrate,
-                "doctor": doctor,
-                "diff": diff,
-                "trace": trace,
-            },
-            args=arguments,
-            prog="python -m regression",
-        )
-        return code
+        return run_command(COMMANDS, words, "python -m regression", called)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -81,8 +85,6 @@ def main() -> int:
     except (BlessingError, DeviceError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.USAGE
-    except SystemExit as end:  # tyro exits with 2 on bad usage, which here means interrupted
-        return ExitCode.USAGE if end.code == 2 else int(end.code or 0)
 
 
 if __name__ == "__main__":

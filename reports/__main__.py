@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ import tyro
 from pydantic import ValidationError
 
 from reports.benchmarks import benchmarks_markdown
+from reports.command_line import Command, run_command
 from reports.files import write_text_atomically
 from reports.gate import exit_code
 from reports.load import ArtifactError, MissingArtifactError
@@ -89,18 +90,24 @@ def bench(
     return ExitCode.OK
 
 
-def main(args: Sequence[str] | None = None) -> ExitCode:
-    """Runs one command; `args` defaults to those of the process."""
+COMMANDS: Final[Mapping[str, Command]] = {
+    "page": page,
+    "gate": gate,
+    "matrix": matrix,
+    "bench": bench,
+}
+
+
+def main(words: Sequence[str] | None = None, called: str = "") -> int:
+    """Runs a command line; returns the exit code.
+
+    Args:
+        words: of the command line; those of this process, if None.
+        called: how the command is called, if not by `python -m`.
+    """
     try:
-        code: ExitCode = tyro.extras.subcommand_cli_from_dict(
-            {"page": page, "gate": gate, "matrix": matrix, "bench": bench},
-            prog="python -m reports",
-            args=args,
-        )
-        return code
-    except SystemExit as stopped:
-        # The parser's own code for wrong usage, 2, means an interrupted run here.
-        return ExitCode.USAGE if stopped.code else ExitCode.OK
+        words = sys.argv[1:] if words is None else words
+        return run_command(COMMANDS, words, "python -m reports", called)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
 

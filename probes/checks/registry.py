@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from fnmatch import fnmatchcase
 from typing import Final
 
 from probes.checks import (
@@ -30,6 +29,7 @@ from probes.checks import (
     worlds,
 )
 from probes.checks.check import Check
+from probes.checks.selection import matcher
 
 CHECKS: Final[tuple[Check, ...]] = (
     *worlds.CHECKS,
@@ -73,15 +73,20 @@ def check_named(code: str) -> Check:
     return by_code[code]
 
 
-def select(pattern: str) -> tuple[Check, ...]:
-    """Checks whose code contains the pattern, or matches it as a shell pattern; all for "".
+def select(expression: str) -> tuple[Check, ...]:
+    """The checks that an expression means; all for "".
+
+    Args:
+        expression: patterns of codes, joined by and, or and not; see `matcher`.
 
     Raises:
-        UnknownCheckError: if there are none.
+        SelectionError: if it cannot be read.
+        UnknownCheckError: if it means none.
     """
-    chosen = tuple(
-        check for check in CHECKS if pattern in check.code or fnmatchcase(check.code, pattern)
-    )
+    if not expression:
+        return CHECKS
+    means = matcher(expression)
+    chosen = tuple(check for check in CHECKS if means(check.code))
     if not chosen:
-        check_named(pattern)  # names the nearest
+        check_named(expression)  # names the nearest
     return chosen

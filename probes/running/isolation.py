@@ -9,7 +9,6 @@ import queue
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import Any, Final
 import psutil
 
 from dqn_core.device import available_cores
+from dqn_core.processes import own_process
 from probes.checks.check import Check
 from probes.subject import SubjectError
 from reports.schema import Finding, FindingStatus
@@ -67,7 +67,7 @@ class CheckWorker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
         # A session of its own: what a subject starts ends with it.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "probes.running.worker"],
+            own_process("probes.running.worker"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
@@ -191,8 +191,12 @@ class Waiting:
             return job
 
 
-def run_jobs(jobs: Sequence[CheckJob]) -> Iterator[tuple[CheckJob, Finding]]:
-    """Runs jobs in worker processes, one for each core, and yields them as they are finished.
+def run_jobs(jobs: Sequence[CheckJob], workers: int = 0) -> Iterator[tuple[CheckJob, Finding]]:
+    """Runs jobs in worker processes, and yields them as they are finished.
+
+    Args:
+        jobs: what to run.
+        workers: how many processes at a time; one for each core, if zero.
 
     Raises:
         SubjectError: if a subject cannot be loaded; nothing more is run then.
@@ -202,7 +206,7 @@ def run_jobs(jobs: Sequence[CheckJob]) -> Iterator[tuple[CheckJob, Finding]]:
     stop = threading.Event()
     threads = [
         threading.Thread(target=_work, args=(waiting, finished, stop), daemon=True)
-        for _ in range(min(available_cores(), len(jobs)))
+        for _ in range(min(workers or available_cores(), len(jobs)))
     ]
     for thread in threads:
         thread.start()

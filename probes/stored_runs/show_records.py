@@ -16,6 +16,7 @@ from rich.table import Table
 from dqn_core.checkpoint import STATE
 from dqn_core.recipes.schema import Recipe
 from probes.stored_runs.curve import CURVE_FILE, findings, read_curve
+from reports.command_line import next_command
 from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus
 
 COLOURS: Final = {
@@ -58,7 +59,7 @@ def runs_in(folder: Path) -> list[Path]:
             f"{folder}: no run there\n"
             f"  expected  a folder with {CURVE_FILE}, or with such folders named seed-<n> in it\n"
             f"  actual    {'a folder without' if folder.is_dir() else 'no folder of that name'}\n"
-            "  next      name a folder under runs/, or train: python -m dqn_core train"
+            f"  next      name a folder under runs/, or train: {next_command('train')}"
         )
     return sorted(seeds, key=lambda path: (len(path.name), path.name))
 

@@ -26,6 +26,7 @@ from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream
 from probes.subject import Array, Env, EnvMaker, Records, Settings, Transitions
 from probes.subjects.core_atari import CoreAtari, EmulatorVector
+from reports.command_line import next_command
 
 # A segment of the `replay` stream, and an evaluation, that no run reaches.
 ASIDE: Final = 2**31
@@ -58,7 +59,8 @@ class Parts:
         if self != played:
             raise ValueError(
                 "this fault lies in the environments of the probes or in their adapter, and no run "
-                "of a recipe has it\n  next      plant it in the probes: make probes FAULT=..."
+                "of a recipe has it\n"
+                f"  next      plant it in the probes: {next_command('probes', fault='...')}"
             )
         return self.trainer(recipe, seed, device, self.agent, self.replay, self.actor)
 

@@ -16,6 +16,7 @@ from regression.runs.merge import merge_runs
 from regression.store.blessing import BlessingError, describe_move, proposed, refuse_thoughtless
 from regression.store.references import history as bundles
 from regression.store.references import put_in_force
+from reports.command_line import next_command
 from reports.load import ArtifactError, read_verdict
 from reports.schema import VERDICT_FILE, ExitCode, Verdict
 
@@ -71,7 +72,7 @@ def merge(
     """
     for note in merge_runs(into, runs):
         _say(note)
-    _say(f"judge the whole with python -m regression run --resume {into}")
+    _say(f"judge the whole with {next_command('regress', resume=str(into))}")
     return ExitCode.OK
 
 

@@ -25,6 +25,7 @@ from regression.runs.launchers.launcher import Launcher, LocalLauncher
 from regression.runs.launchers.ray_cluster import LOCAL, RayLauncher
 from regression.runs.stages import Regression
 from regression.store.locks import WhenHeld
+from reports.command_line import next_command
 from reports.schema import EXIT_CODES, PAGE_FILE, ExitCode, Verdict
 
 LauncherName = Literal["local", "ray"]
@@ -79,7 +80,7 @@ def run(  # noqa: PLR0913  # one for each flag
             asked = Regression(jobs, *more) if isinstance(jobs, Job) else DeviceMatrix(jobs, *more)
             verdict = asked.run()
         except KeyboardInterrupt:
-            _say(console, f"interrupted; go on with make regress RESUME={folder}")
+            _say(console, f"interrupted; go on with {next_command('regress', resume=str(folder))}")
             return ExitCode.INTERRUPTED
     point_latest_at(folder)
     _show(console, verdict, folder / PAGE_FILE)

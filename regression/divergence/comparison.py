@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import Field
 
+from dqn_core.processes import own_process
 from dqn_core.trace import TraceError
 from regression.divergence.causes import suggestion
 from regression.divergence.event_windows import EventWindow
@@ -87,7 +87,7 @@ def traced_apart(a: TracedRun, b: TracedRun, last: int) -> Comparison:
         for run, folder in zip((a, b), folders, strict=True):
             words = ["--run", run.folder, "--from-step", first, "--until-step", last]
             process = subprocess.run(  # our own interpreter and module, no shell
-                [sys.executable, "-m", "regression", "trace", *map(str, words), "--into", folder],
+                own_process("regression", "trace", *map(str, words), "--into", str(folder)),
                 env=os.environ | device_class(run.device_class).environment,
                 capture_output=True,
                 text=True,

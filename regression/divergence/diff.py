@@ -38,6 +38,7 @@ from regression.divergence.rerun import (
     write_window,
 )
 from regression.machine.device_classes import lacking
+from reports.command_line import next_command
 
 MANIFEST_FILE: Final = "manifest.json"
 
@@ -212,11 +213,10 @@ def _elsewhere(
         ]
     )
     for name, run in (("a", a), ("b", b)):
-        found.commands.append(
-            f"python -m regression trace --run {run.folder} --from-step {step} --until-step {last} "
-            f"--into window-{name}"
-        )
-    found.commands.append("python -m regression diff --a window-a --b window-b")
+        steps = {"from_step": str(step), "until_step": str(last)}
+        flags = {"run": str(run.folder), **steps, "into": f"window-{name}"}
+        found.commands.append(next_command("trace", **flags))
+    found.commands.append(next_command("diff", a="window-a", b="window-b"))
     return found
 
 

@@ -15,6 +15,7 @@ from regression.job.job import Job
 from regression.job.log_protocol import ImportedJob
 from regression.machine.bits import bits_notes, with_bits
 from regression.machine.levels import claim, describe_claim
+from reports.command_line import next_command
 from reports.schema import (
     SCHEMA_VERSION,
     BitsCheck,
@@ -145,10 +146,9 @@ def _again(job: Job | ImportedJob) -> str:
     if job.seeds != list(range(job.seeds[0], job.seeds[-1] + 1)):
         seeds = ",".join(str(seed) for seed in job.seeds)
     if isinstance(job, ImportedJob):
-        return f"{job.command()} --seeds {seeds} LOGS"
-    again = f"python -m regression run --game {job.game} --seeds {seeds} --device {job.device}"
-    fault = f" --fault {job.fault}" if job.fault else ""
-    return f"{again} --recipe {job.recipe_name}{fault}"
+        return job.command(seeds)
+    flags = {"game": job.game, "recipe": job.recipe_name, "seeds": seeds, "device": job.device}
+    return next_command("regress", **flags, **({"fault": job.fault} if job.fault else {}))
 
 
 def stage_two_seeds(job: Job, reference: ReferenceInfo) -> list[int]:

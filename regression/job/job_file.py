@@ -12,6 +12,7 @@ from dqn_core.recipes.schema import Recipe
 from regression.job.job import Job, UsageError, resolve_job
 from regression.job.log_protocol import Declared, ImportedJob, LogProtocol, read_declared
 from regression.machine.fingerprint import fingerprint
+from reports.command_line import next_command
 from reports.schema import Artifact
 
 FORMAT: Final = 1
@@ -57,7 +58,7 @@ class StoredJob(Artifact):
         if isinstance(found, LogProtocol):
             raise JobError(
                 f"the curves of {found.name} were imported: there is nothing to train\n"
-                "  next      python -m regression import or judge"
+                f"  next      {next_command('import')} or {next_command('judge')}"
             )
         return found
 

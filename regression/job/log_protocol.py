@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dqn_core.recipes.schema import PositiveInt, Recipe, Section
+from reports.command_line import next_command
 
 LogFormat = Literal["monitor", "evaluations", "tensorboard", "csv"]
 
@@ -86,21 +86,21 @@ class ImportedJob:
         """The same."""
         return self.recipe.name
 
-    def command(self) -> str:
-        """How to import such logs again, but for their seeds and places."""
+    def command(self, seeds: str) -> str:
+        """How to import such logs again, of these seeds; LOGS stands for where they are."""
         protocol = self.recipe
-        words = {
+        series = {
+            name if name == "tag" else f"{name}_column": v for name, v in protocol.series.items()
+        }
+        flags = {
             "name": protocol.name,
             "format": protocol.format,
-            "total-steps": str(protocol.total_steps),
-            "window-steps": str(protocol.window_steps),
-            **{
-                name if name == "tag" else f"{name}-column": v
-                for name, v in protocol.series.items()
-            },
+            "total_steps": str(protocol.total_steps),
+            "window_steps": str(protocol.window_steps),
+            **{name: value for name, value in series.items() if value},
+            "seeds": seeds,
         }
-        told = (f"--{name} {shlex.quote(value)}" for name, value in words.items() if value)
-        return f"python -m regression import {' '.join(told)}"
+        return next_command("import", "LOGS", **flags)
 
     @property
     def device(self) -> str:

@@ -18,6 +18,7 @@ import tyro
 
 from dqn_core.device import prepare_device
 from dqn_core.loop import Trainer
+from dqn_core.processes import own_process
 from dqn_core.recipes.file import load_recipe
 from dqn_core.recipes.schema import Recipe
 from regression.machine.device_classes import DeviceClass
@@ -80,7 +81,7 @@ def observe_in(place: DeviceClass, times: int) -> list[Observation]:
     Raises:
         SelfTestError: with the last words of the process that broke.
     """
-    command = [sys.executable, "-m", "regression.machine.selftest", "--device", place.device]
+    command = own_process("regression.machine.selftest", "--device", place.device)
     processes = [
         subprocess.Popen(  # our own interpreter and module, no shell
             command,

@@ -11,6 +11,7 @@ from regression.job.job_file import read_job, record, require_same
 from regression.store import units
 from regression.store.locks import held
 from regression.store.units import StoreError
+from reports.command_line import next_command
 
 
 def merge_runs(into: Path, runs: Sequence[Path]) -> list[str]:
@@ -64,7 +65,8 @@ def _wanted(into: Path, runs: Sequence[Path]) -> dict[str, Path]:
                     f"two units of one recipe, seed and device differ\n"
                     f"  expected  {other[1]} in {other[0]}\n"
                     f"  actual    {content} in {unit}\n"
-                    "  next      python -m regression diff shows where they part; remove one"
+                    f"  next      {next_command('diff', a='...', b='...')} shows where they part; "
+                    "remove one"
                 )
     return wanted
 

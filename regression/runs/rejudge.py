@@ -21,6 +21,7 @@ from regression.runs.stages import merged_fingerprint
 from regression.store.locks import held
 from regression.store.references import UnusableReferenceError, load_reference
 from regression.store.units import MANIFEST_FILE, StoreError, Unit, read_sealed, unit_key
+from reports.command_line import next_command
 from reports.files import write_text_atomically
 from reports.load import ArtifactError, read_verdict
 from reports.page import write_page
@@ -190,8 +191,12 @@ def _bits(
 
 def _missing(job: Job | ImportedJob, later: Sequence[int], wanted: int) -> str:
     imported = isinstance(job, ImportedJob)
-    way = f"python -m regression {'import --into' if imported else 'run --resume'} RUN adds them"
-    return f"{len(later)} of them are there, {wanted - len(later)} are missing; {way}."
+    way = (
+        next_command("import", "LOGS", into="RUN")
+        if imported
+        else next_command("regress", resume="RUN")
+    )
+    return f"{len(later)} of them are there, {wanted - len(later)} are missing; {way} adds them."
 
 
 def _began(run: Path) -> str:

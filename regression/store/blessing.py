@@ -22,6 +22,7 @@ from regression.job.job_file import StoredJob
 from regression.job.log_protocol import LogProtocol
 from regression.store import references, units
 from regression.store.references import Bundle, Moved
+from reports.command_line import next_command
 from reports.schema import CURVE_COLUMNS, Verdict
 
 FEWEST_SEEDS: Final = 5
@@ -49,7 +50,7 @@ def refuse_thoughtless(reason: str) -> None:
     if len(reason.split()) < FEWEST_WORDS:
         raise BlessingError(
             f"blessing needs a reason of at least three words, got {reason!r}\n"
-            '  next      make bless GAME=... REASON="why the new curves are right"'
+            f"  next      {next_command('bless', reason='why the new curves are right')}"
         )
 
 

@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from dqn_core.files import commit_folder, replace_text
 from regression.job.job_file import flat
 from regression.job.log_protocol import Declared
+from reports.command_line import next_command
 from reports.schema import CURVE_COLUMNS, CURVES_FILE, Artifact, ReferenceInfo
 
 REFERENCES: Final = Path(__file__).parents[1] / "references"
@@ -140,7 +141,8 @@ def history(recipe: str, references_dir: Path | None = None) -> Iterator[Bundle]
         stored = name.read_text(encoding="ascii")
     except FileNotFoundError:
         raise UnusableReferenceError(
-            f"there is no reference for the recipe {recipe}; run its seeds, then make bless"
+            f"there is no reference for the recipe {recipe}\n"
+            f"  next      run its seeds, then {next_command('bless', reason='...')}"
         ) from None
     except (OSError, ValueError) as error:
         raise UnusableReferenceError(f"{name} cannot be read: {error}") from None

@@ -50,8 +50,8 @@ def test_faults_can_be_listed():
 def test_a_red_table_has_exit_code_one_and_names_the_component():
     ran = probes("-k", "discounting.vector", HARNESS_FAULT="discount-missing", HARNESS_SEED="5")
     assert ran.returncode == 1
-    assert "core:make with discount-missing: 1 checks, seed 5" in ran.stdout
-    assert "1 of 1 checks ran, 1 red" in ran.stdout
+    assert "core:make with discount-missing: 1 check, seed 5" in ran.stdout
+    assert "1 of 1 check ran, 1 red" in ran.stdout
     assert "1. TD target and loss" in ran.stdout
     assert "next: " in ran.stdout
 
@@ -68,7 +68,7 @@ def test_findings_as_json():
 def test_nothing_ran_has_a_code_of_its_own():
     ran = probes("--agent", "tests.probes.bad_subjects:Idle", "-k", "target.separate-storage")
     assert ran.returncode == 5
-    assert "0 of 1 checks ran" in ran.stdout
+    assert "0 of 1 check ran" in ran.stdout
     assert "not offered: online_net" in ran.stdout
 
 

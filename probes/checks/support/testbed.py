@@ -191,6 +191,6 @@ class Testbed:
 
         Args:
             make_env: from the number of an environment to the environment.
-            settings: fields of `Settings`; the seed is the bench's, if not given.
+            settings: fields of `Settings`; the seed is the testbed's, if not given.
         """
         return Trial(self.factory, make_env, Settings(**({"seed": self.seed} | settings)))

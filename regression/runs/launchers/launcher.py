@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from dqn_core.device import available_cores
+from dqn_core.processes import own_process
 from regression.job.job import Job
 from regression.machine.device_classes import device_class
 from regression.store.locks import WhenHeld
@@ -135,16 +135,9 @@ class LocalLauncher:
 
 def unit_command(run: Path, seed: int, device: str, when_held: WhenHeld) -> list[str]:
     """What makes a unit, as a list of arguments."""
-    command = [
-        sys.executable,
-        "-m",
-        "regression.runs.unit",
-        "--folder",
-        str(run),
-        "--seed",
-        str(seed),
-    ]
-    return [*command, "--device", device, "--when-held", when_held]
+    words = ["--folder", str(run), "--seed", str(seed)]
+    words += ["--device", device, "--when-held", when_held]
+    return own_process("regression.runs.unit", *words)
 
 
 def ending(code: int, errors: list[str]) -> UnitResult:

@@ -1,16 +1,16 @@
-"""The plugin, as a user's test suite meets it."""
+"""Checks as tests, as a user's test suite meets them."""
 
 from __future__ import annotations
 
 import pytest
 
-from probes.pytest_plugin import check_agent
+from dqn_harness import check_agent
 from probes.subjects import core
 from reports.schema import FindingStatus
 from tests.probes import bad_subjects
 
 SUITE = """
-    from probes.pytest_plugin import parametrize_with_checks
+    from dqn_harness import parametrize_with_checks
     {imported}
 
     @parametrize_with_checks({arguments})
@@ -35,7 +35,7 @@ def test_every_check_is_a_test_named_by_its_code(suite):
     result = suite('"probes.subjects.core:make", checks="constant-reward.vector"')
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
-        ["*::test_dqn?world.constant-reward.vector? PASSED*", "*1 of 1 checks ran, 0 red*"]
+        ["*::test_dqn?world.constant-reward.vector? PASSED*", "*1 of 1 check ran, 0 red*"]
     )
 
 
@@ -49,8 +49,8 @@ def test_a_red_check_says_what_is_wrong_and_the_component_is_named(suite):
         [
             "*world.two-step-discounting.vector (TD target and loss)*",
             "*expected  Q(s0, a0) = 2.000*",
-            "*next      python -m probes explain world.two-step-discounting.vector*",
-            "*1 of 1 checks ran, 1 red*",
+            "*next      dqn-harness explain world.two-step-discounting.vector*",
+            "*1 of 1 check ran, 1 red*",
             "*1. TD target and loss*",
         ]
     )
@@ -79,7 +79,7 @@ def test_unknown_codes_are_refused(suite):
 def test_check_agent_returns_findings_or_raises_with_all_of_them():
     findings = check_agent(core.make, checks="constant-reward.vector")
     assert [finding.status for finding in findings] == [FindingStatus.GREEN]
-    with pytest.raises(AssertionError, match=r"expected  Q\(s0, a0\) = 2.000(.|\n)*suspect "):
+    with pytest.raises(AssertionError, match=r"expected  Q\(s0, a0\) = 2.000(.|\n)*\n1. .*%"):
         check_agent(bad_subjects.Idle, checks="constant-reward.vector")
     code = "world.constant-reward.vector"
     assert check_agent(bad_subjects.Idle, checks=code, expected_failures={code: "known"})
