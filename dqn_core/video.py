@@ -13,6 +13,7 @@ from dqn_core.acting import Actor
 from dqn_core.envs.envs import Envs
 from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.envs.make import make_envs
+from dqn_core.files import replacing
 from dqn_core.loop import Trainer
 from dqn_core.recipes.schema import GymnasiumEnv
 from dqn_core.streams import Stream
@@ -106,9 +107,11 @@ def write_video(path: Path, frames: list[Frame], frames_per_second: int) -> None
         video = np.repeat(video[..., None], 3, axis=-1)
     factor = -(-SMALLEST_SIDE // min(video.shape[1:3]))
     video = video.repeat(factor, axis=1).repeat(factor, axis=2)
-    aside = path.with_name(f".partial-{path.name}")
-    if path.suffix == ".gif":
-        imageio.v3.imwrite(aside, video, duration=1000 / frames_per_second, loop=0)
-    else:
-        imageio.v3.imwrite(aside, video, fps=frames_per_second, codec="libx264", macro_block_size=2)
-    aside.replace(path)
+    options: dict[str, Any] = (
+        {"duration": 1000 / frames_per_second, "loop": 0}
+        if path.suffix == ".gif"
+        else {"fps": frames_per_second, "codec": "libx264", "macro_block_size": 2}
+    )
+    encoded = imageio.v3.imwrite("<bytes>", video, extension=path.suffix, **options)
+    with replacing(path) as partial:
+        partial.write_bytes(encoded)

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from dqn_core.files import require_room
+from dqn_core.files import partial_path, require_room
 from probes.stored_runs.curve import CURVE_FILE
 from regression.gate.decide import STAGE_TWO_SEEDS
 from regression.importers.episodes import LogError
@@ -193,7 +193,7 @@ def _refuse_picking(folder: Path, stored: StoredJob, seeds: list[int]) -> None:
 
 def _seal(folder: Path, job: ImportedJob, log: SeedLog, text: str) -> None:
     place = units.unit_folder(folder, job, log.seed)
-    partial = units.partial_folder(place)
+    partial = partial_path(place)
     partial.mkdir(exist_ok=True)  # left by an import that was broken off
     for name, content in ((CURVE_FILE, text), (SOURCES_FILE, log.sources)):
         (partial / name).write_text(content, encoding="utf-8", newline="")

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from dqn_core.checkpoint import CheckpointError, checkpoint_bytes
 from dqn_core.cuda_graphs import CaptureError
 from dqn_core.device import DeviceError, prepare_device
-from dqn_core.files import replace_text, require_room
+from dqn_core.files import partial_path, replace_text, require_room
 from dqn_core.loop import Trainer
 from dqn_core.memory_budget import out_of_memory_message
 from dqn_core.train import CurveError, CurveWindow, RunFolderError, TrainingRun
@@ -68,7 +68,7 @@ class UnitWorker:
         self._report = report
         self._key = units.unit_key(self._recipe, seed, device, job.fault)
         self._folder = folder / self._key.name
-        self._partial = units.partial_folder(self._folder)
+        self._partial = partial_path(self._folder)
         self._notes: list[str] = []
 
     def work(self, when_held: WhenHeld = "refuse") -> str:

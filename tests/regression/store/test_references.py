@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dqn_core.files import partial_path, replace_text
 from dqn_core.recipes.file import load_recipe
 from regression.commands import bless as command
 from regression.job.job import resolve_job
@@ -36,12 +37,10 @@ from regression.store.units import (
     FORMAT,
     StoreError,
     Unit,
-    partial_folder,
     seal,
     unit_folder,
     unit_key,
 )
-from reports.files import write_text_atomically
 from reports.schema import CURVES_FILE, VERDICT_FILE, ExitCode, SeedResult, Verdict, VerdictName
 from tests.regression.made import curves, evidence, result
 
@@ -74,7 +73,7 @@ def finished(folder: Path, level: float = 108.0, **changes: object) -> Path:
     verdict = judge(evidence(level, reference=False)).model_copy(
         update={"seeds": results} | changes
     )
-    write_text_atomically(folder / VERDICT_FILE, verdict.model_dump_json())
+    replace_text(folder / VERDICT_FILE, verdict.model_dump_json())
     return folder
 
 
@@ -85,14 +84,14 @@ def _digest(seed: int, window: int) -> str:
 
 def _seal_unit(folder: Path, job, seed: int, table: pd.DataFrame) -> None:
     place = unit_folder(folder, job, seed)
-    partial_folder(place).mkdir()
+    partial_path(place).mkdir()
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, UNIT_COLUMNS, extrasaction="ignore", restval="nan")
     writer.writeheader()
     for index, row in enumerate(table.to_dict("records")):
         cells = {k: "nan" if pd.isna(v) else v for k, v in row.items()}
         writer.writerow(cells | {"weights_digest": _digest(seed, index)})
-    (partial_folder(place) / "curve.csv").write_text(text.getvalue(), newline="")
+    (partial_path(place) / "curve.csv").write_text(text.getvalue(), newline="")
     unit = Unit(
         format=FORMAT, key=unit_key(job.recipe, seed, "cpu", ""), status="complete", steps=1000,
         fingerprint={}, wall_s=1.0,
