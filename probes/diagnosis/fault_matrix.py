@@ -12,12 +12,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from dqn_core.files import replace_text
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose
 from probes.faults.catalogue import FAULTS
 from probes.faults.fault import Fault
 from probes.running.isolation import CheckJob, run_jobs
-from reports.files import write_text_atomically
 from reports.schema import (
     SCHEMA_VERSION,
     Dictionary,
@@ -54,7 +54,7 @@ def measure(
             console.print(f"{index:,} of {len(jobs):,} runs, {left:.0f} s left", style="dim")
     rows = [_row(fault, found[fault.name]) for fault in FAULTS]
     dictionary = judged(seed, rows, time.monotonic() - started)
-    write_text_atomically(out, dictionary.model_dump_json(indent=1) + "\n")
+    replace_text(out, dictionary.model_dump_json(indent=1) + "\n")
     console.print(_table(dictionary))
     console.print(
         f"{dictionary.detected:.0%} of {len(rows)} faults turn a check red, {dictionary.named:.0%} "

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
+from regression.console import say
 from regression.job.job import resolve_job
 from regression.job.job_file import read_job
 from regression.job.run_folders import RUNS
@@ -36,8 +36,8 @@ def bless(
     verdict = read_verdict(run)
     today = datetime.now(UTC).date().isoformat()
     bundle, curves = proposed(run, verdict, read_job(run), reason, today, references)
-    _say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
-    _say(f"blessed as {put_in_force(bundle, curves, references)}")
+    say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
+    say(f"blessed as {put_in_force(bundle, curves, references)}")
     return ExitCode.OK
 
 
@@ -51,7 +51,7 @@ def history(game: str = "", recipe: str = "", references: Path | None = None) ->
     """
     name = recipe or resolve_job(game or "cartpole", "", "", "cpu", "").recipe.name
     for bundle in bundles(name, references):
-        _say(
+        say(
             f"{bundle.content_hash[:16]}  {bundle.blessed_on}  {bundle.recipe} on {bundle.device}, "
             f"{len(bundle.seeds)} seeds, recipe {bundle.recipe_hash[:16]}\n"
             f"  {bundle.reason}\n"
@@ -70,8 +70,8 @@ def merge(
         runs: folders to take units from; nothing in them is changed.
     """
     for note in merge_runs(into, runs):
-        _say(note)
-    _say(f"judge the whole with python -m regression run --resume {into}")
+        say(note)
+    say(f"judge the whole with python -m regression run --resume {into}")
     return ExitCode.OK
 
 
@@ -90,7 +90,3 @@ def _latest_run(game: str) -> Path:
             f"there is no finished run{f' of {wanted}' if wanted else ''} in {RUNS}"
         )
     return max(fitting, key=lambda path: (fitting[path].started_utc, path.name))
-
-
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from regression.console import say
 from regression.divergence.comparison import Comparison
 from regression.divergence.diff import compare_folders
 from regression.divergence.first_difference import Difference, Flip
@@ -67,25 +68,21 @@ def trace(
     except OSError:
         shutil.rmtree(into, ignore_errors=True)
         raise
-    _say(f"steps {info.from_step} to {info.until_step} of {run}, into {into}")
+    say(f"steps {info.from_step} to {info.until_step} of {run}, into {into}")
     if not info.reproduced:
-        _say("this machine and this code do not give the digests that the run has")
+        say("this machine and this code do not give the digests that the run has")
     return ExitCode.OK
 
 
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 def _show(found: Comparison) -> None:
-    _say(found.sentence)
+    say(found.sentence)
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _rows(found):
         table.add_row(Text(f"  {name}"), Text(value))
     if table.row_count:
         Console().print(table, highlight=False, markup=False)
     for line in (*found.notes, *found.commands):
-        _say(f"  {line}")
+        say(f"  {line}")
 
 
 def _rows(found: Comparison) -> list[tuple[str, str]]:

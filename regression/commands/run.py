@@ -16,6 +16,7 @@ from dqn_core.device import prepare_device
 from dqn_core.files import require_room
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
+from regression.console import say
 from regression.job.job import Job, UsageError, resolve_job
 from regression.job.job_file import resumed_job
 from regression.job.run_folders import RUNS, new_run_folder, point_latest_at
@@ -73,13 +74,13 @@ def run(  # noqa: PLR0913  # one for each flag
             _preflight(job, resume or RUNS, chosen)
         console, started = Console(), datetime.now(UTC)
         folder = resume or new_run_folder(f"regress-{_name(jobs)}-{started:%Y%m%dT%H%M%S}")
-        _say(console, _headline(jobs, folder))
+        say(_headline(jobs, folder), console)
         more = (folder, console, started, when_held, bits, references, chosen)
         try:
             asked = Regression(jobs, *more) if isinstance(jobs, Job) else DeviceMatrix(jobs, *more)
             verdict = asked.run()
         except KeyboardInterrupt:
-            _say(console, f"interrupted; go on with make regress RESUME={folder}")
+            say(f"interrupted; go on with make regress RESUME={folder}", console)
             return ExitCode.INTERRUPTED
     point_latest_at(folder)
     _show(console, verdict, folder / PAGE_FILE)
@@ -164,7 +165,7 @@ def _headline(jobs: Job | list[Job], folder: Path) -> str:
 
 def _show(console: Console, verdict: Verdict, page: Path) -> None:
     for cell in verdict.cells:
-        _say(console, f"{cell.name}: {cell.verdict}: {cell.sentence}")
+        say(f"{cell.name}: {cell.verdict}: {cell.sentence}", console)
     for result in verdict.seeds:
         numbers = "  ".join(
             f"{label} {value:.3f}"
@@ -177,9 +178,5 @@ def _show(console: Console, verdict: Verdict, page: Path) -> None:
             if value is not None
         )
         line = f"seed {result.seed:<6} {result.status:9} {result.wall_s:6.1f} s  {numbers}"
-        _say(console, line)
-    _say(console, f"{verdict.verdict}: {verdict.sentence}\n{page}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(line, console)
+    say(f"{verdict.verdict}: {verdict.sentence}\n{page}", console)

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from rich.console import Console
 
 from dqn_core.files import replace_text
+from regression.console import say
 from regression.gate.decide import STAGE_TWO_ALPHA
 from regression.gate.permutation import holm
 from regression.gate.value_shift import comparable_p, confirmed
@@ -29,9 +30,8 @@ from regression.machine.bits import compare_bits, read_digests
 from regression.machine.levels import claim
 from regression.runs.launchers.launcher import Launcher
 from regression.runs.stages import Regression
-from regression.store.locks import WhenHeld
+from regression.store.locks import WhenHeld, held
 from regression.store.units import unit_folder
-from reports.files import write_text_atomically
 from reports.page import write_page
 from reports.schema import CURVES_FILE, VERDICT_FILE, Artifact, Cell, Verdict, VerdictName
 
@@ -125,9 +125,10 @@ class DeviceMatrix:
         whole, worst = judge_matrix(verdicts, self._shared_bits(verdicts))
         whole = whole.model_copy(update={"wall_s": time.monotonic() - clock})
         curves = (folders[worst] / CURVES_FILE).read_text(encoding="utf-8")
-        write_text_atomically(self.folder / CURVES_FILE, curves)
-        write_text_atomically(self.folder / VERDICT_FILE, whole.model_dump_json(indent=1) + "\n")
-        write_page(self.folder)
+        with held(self.folder, "run", self.when_held, self._say):
+            replace_text(self.folder / CURVES_FILE, curves)
+            replace_text(self.folder / VERDICT_FILE, whole.model_dump_json(indent=1) + "\n")
+            write_page(self.folder)
         return whole
 
     def _shared_bits(self, verdicts: dict[str, Verdict]) -> list[SharedBits]:
@@ -153,7 +154,7 @@ class DeviceMatrix:
         return found
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(text, self.console)
 
 
 def cell_name(job: Job) -> str:

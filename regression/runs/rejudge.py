@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dqn_core.files import replace_text
 from regression.gate.curves import read_unit, record_notes, summarise
 from regression.gate.decide import STAGE_TWO_SEEDS
 from regression.gate.verdict import Evidence, judge, weigh
@@ -21,7 +22,6 @@ from regression.runs.stages import merged_fingerprint
 from regression.store.locks import held
 from regression.store.references import UnusableReferenceError, load_reference
 from regression.store.units import MANIFEST_FILE, StoreError, Unit, read_sealed, unit_key
-from reports.files import write_text_atomically
 from reports.load import ArtifactError, read_verdict
 from reports.page import write_page
 from reports.schema import (
@@ -65,8 +65,8 @@ def judge_stored(run: Path, references_dir: Path | None, say: Callable[[str], No
             verdict = verdict.model_copy(
                 update={"sentence": f"{verdict.sentence} {_missing(evidence.job, later, wanted)}"}
             )
-        write_text_atomically(run / CURVES_FILE, evidence.curves.to_csv(index=False))
-        write_text_atomically(run / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
+        replace_text(run / CURVES_FILE, evidence.curves.to_csv(index=False))
+        replace_text(run / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
         write_page(run)
         return verdict
 

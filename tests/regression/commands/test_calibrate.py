@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from dqn_core.files import replace_text
 from dqn_core.recipes.file import load_recipe
 from probes.faults.catalogue import fault_named
 from regression.commands import calibrate as command
@@ -37,7 +38,6 @@ from regression.gate.power import DROPS_SD
 from regression.gate.verdict import judge
 from regression.job.job import resolve_job
 from regression.store.references import UnusableReferenceError, load_reference
-from reports.files import write_text_atomically
 from reports.rows import difference_sd
 from reports.schema import VERDICT_FILE, ExitCode, VerdictName
 from tests.regression.gate.test_value_shift import EVERYWHERE, seen
@@ -201,7 +201,7 @@ class Judged:
         info, _ = load_reference(self.job.recipe)
         made = evidence(self.level)
         verdict = judge(replace(made, job=self.job, reference=info))
-        write_text_atomically(self.folder / VERDICT_FILE, verdict.model_dump_json())
+        replace_text(self.folder / VERDICT_FILE, verdict.model_dump_json())
         return verdict
 
 

@@ -1,0 +1,15 @@
+"""What commands say to a person: words as they are, whatever brackets or width they have."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def say(text: str, console: Console | None = None) -> None:
+    """Prints text without markup, colours of its own or line breaks at the width of a terminal.
+
+    Args:
+        text: of one line or several.
+        console: where to print; standard output, if None.
+    """
+    (console or Console()).print(text, highlight=False, markup=False, soft_wrap=True)
