@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
+
+from reports.schema import PAGE_FILE, Verdict
 
 
 def say(text: str, console: Console | None = None) -> None:
@@ -13,3 +17,8 @@ def say(text: str, console: Console | None = None) -> None:
         console: where to print; standard output, if None.
     """
     (console or Console()).print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_verdict(verdict: Verdict, folder: Path, console: Console | None = None) -> None:
+    """Prints the verdict on a run, in a sentence, and where its page is."""
+    say(f"{verdict.verdict}: {verdict.sentence}\n{folder / PAGE_FILE}", console)

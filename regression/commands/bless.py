@@ -1,20 +1,15 @@
-"""Commands on what is stored: accept a reference, list references, merge run folders."""
+"""The command `bless`: accepts a finished run as the reference of its recipe."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from regression.console import say
 from regression.job.job import resolve_job
 from regression.job.job_file import read_job
 from regression.job.run_folders import RUNS
-from regression.runs.merge import merge_runs
 from regression.store.blessing import BlessingError, describe_move, proposed, refuse_thoughtless
-from regression.store.references import history as bundles
 from regression.store.references import put_in_force
 from reports.load import ArtifactError, read_verdict
 from reports.schema import VERDICT_FILE, ExitCode, Verdict
@@ -38,40 +33,6 @@ def bless(
     bundle, curves = proposed(run, verdict, read_job(run), reason, today, references)
     say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
     say(f"blessed as {put_in_force(bundle, curves, references)}")
-    return ExitCode.OK
-
-
-def history(game: str = "", recipe: str = "", references: Path | None = None) -> ExitCode:
-    """Lists the references of a recipe, the one in force first; each is verified.
-
-    Args:
-        game: cartpole or pong; cartpole, if not given.
-        recipe: name of another recipe than the game's own on a CPU, or of imported curves.
-        references: folder of the references; the package's own, if not given.
-    """
-    name = recipe or resolve_job(game or "cartpole", "", "", "cpu", "").recipe.name
-    for bundle in bundles(name, references):
-        say(
-            f"{bundle.content_hash[:16]}  {bundle.blessed_on}  {bundle.recipe} on {bundle.device}, "
-            f"{len(bundle.seeds)} seeds, recipe {bundle.recipe_hash[:16]}\n"
-            f"  {bundle.reason}\n"
-            f"  {describe_move(bundle.moved)}"
-        )
-    return ExitCode.OK
-
-
-def merge(
-    into: Annotated[Path, tyro.conf.Positional], runs: Annotated[list[Path], tyro.conf.Positional]
-) -> ExitCode:
-    """Brings the sealed units of several runs of one job into one folder.
-
-    Args:
-        into: folder of the whole run; made if missing.
-        runs: folders to take units from; nothing in them is changed.
-    """
-    for note in merge_runs(into, runs):
-        say(note)
-    say(f"judge the whole with python -m regression run --resume {into}")
     return ExitCode.OK
 
 

@@ -16,7 +16,7 @@ from dqn_core.device import prepare_device
 from dqn_core.files import require_room
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
-from regression.console import say
+from regression.console import say, say_verdict
 from regression.job.job import Job, UsageError, resolve_job
 from regression.job.job_file import resumed_job
 from regression.job.run_folders import RUNS, new_run_folder, point_latest_at
@@ -26,7 +26,7 @@ from regression.runs.launchers.launcher import Launcher, LocalLauncher
 from regression.runs.launchers.ray_cluster import LOCAL, RayLauncher
 from regression.runs.stages import Regression
 from regression.store.locks import WhenHeld
-from reports.schema import EXIT_CODES, PAGE_FILE, ExitCode, Verdict
+from reports.schema import EXIT_CODES, ExitCode, Verdict
 
 LauncherName = Literal["local", "ray"]
 
@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913  # one for each flag
             say(f"interrupted; go on with make regress RESUME={folder}", console)
             return ExitCode.INTERRUPTED
     point_latest_at(folder)
-    _show(console, verdict, folder / PAGE_FILE)
+    _show(console, verdict, folder)
     return EXIT_CODES[verdict.verdict]
 
 
@@ -163,7 +163,7 @@ def _headline(jobs: Job | list[Job], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _show(console: Console, verdict: Verdict, page: Path) -> None:
+def _show(console: Console, verdict: Verdict, folder: Path) -> None:
     for cell in verdict.cells:
         say(f"{cell.name}: {cell.verdict}: {cell.sentence}", console)
     for result in verdict.seeds:
@@ -179,4 +179,4 @@ def _show(console: Console, verdict: Verdict, page: Path) -> None:
         )
         line = f"seed {result.seed:<6} {result.status:9} {result.wall_s:6.1f} s  {numbers}"
         say(line, console)
-    say(f"{verdict.verdict}: {verdict.sentence}\n{page}", console)
+    say_verdict(verdict, folder, console)

@@ -15,6 +15,7 @@ import pytest
 from dqn_core.files import partial_path, replace_text
 from dqn_core.recipes.file import load_recipe
 from regression.commands import bless as command
+from regression.commands.history import history as list_references
 from regression.job.job import resolve_job
 from regression.job.job_file import StoredJob, describe, record
 from regression.store import references
@@ -396,7 +397,7 @@ def test_make_bless_takes_the_latest_run_of_the_game_and_shows_what_moved(
     assert [bundle.reason for bundle in history("cartpole")] == [
         "slower for a reason", "the first ones made",
     ]  # fmt: skip
-    command.history()
+    list_references()
     listed = capsys.readouterr().out
     assert listed.index("slower for a reason") < listed.index("the first ones made")
     assert len(list((store / "cartpole").iterdir())) == 3
