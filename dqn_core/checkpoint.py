@@ -22,6 +22,7 @@ from torch import Tensor
 from dqn_core.agent import Agent
 from dqn_core.files import commit_folder
 from dqn_core.loop import Trainer
+from dqn_core.names import dotted
 from dqn_core.optimizers import load_optimizer_tensors, optimizer_tensors
 from dqn_core.recipes.schema import Recipe
 
@@ -222,8 +223,8 @@ def _read_state(files: dict[str, bytes], folder: Path) -> dict[str, Any]:
 
 
 def _require_same_run(state: dict[str, Any], trainer: Trainer, folder: Path) -> None:
-    mine = _flat(trainer.recipe.model_dump(mode="json")) | {"seed": trainer.seed}
-    theirs = _flat(state["recipe"]) | {"seed": state["seed"]}
+    mine = dotted(trainer.recipe.model_dump(mode="json")) | {"seed": trainer.seed}
+    theirs = dotted(state["recipe"]) | {"seed": state["seed"]}
     differing = [
         f"{key}: {theirs.get(key)!r} in the checkpoint, {mine.get(key)!r} here"
         for key in sorted(mine.keys() | theirs.keys())
@@ -233,11 +234,3 @@ def _require_same_run(state: dict[str, Any], trainer: Trainer, folder: Path) -> 
         head = f"checkpoint {folder} belongs to another run; they differ in"
         way_out = "next      use the recipe and seed of the checkpoint, or another run folder"
         raise CheckpointError("\n  ".join([head, *differing, way_out]))
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

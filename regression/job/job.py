@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Final
 
+from dqn_core.names import unknown
 from dqn_core.recipes.file import RecipeError, load_recipe
 from dqn_core.recipes.schema import Recipe
 
@@ -80,10 +80,7 @@ def _game(text: str) -> str:
     bare = re.sub(r"^ALE/|(NoFrameskip)?(-v[0-9]+)?$", "", text).lower()
     if bare in GAMES:
         return bare
-    near = difflib.get_close_matches(bare, GAMES, n=3, cutoff=0.0)
-    raise UsageError(
-        f"unknown game {text!r}\n  expected  one of {', '.join(GAMES)}\n  nearest   {near[0]}"
-    )
+    raise UsageError(unknown("game", text, GAMES, like=bare))
 
 
 def _seeds(text: str, enough: int) -> list[int]:
