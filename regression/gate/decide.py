@@ -18,10 +18,10 @@ hand, `error_rates` measures the whole gate.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 from typing import Final
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from regression.gate.curves import Scores, Vector
 from regression.gate.permutation import holm, permutation_p, smallest_p
@@ -213,10 +213,8 @@ def _fisher(reference: Vector, candidate: Vector) -> float:
     References:
         Fisher 1935, "The Logic of Inductive Inference": the exact test of a 2x2 table.
     """
-    size, chosen = len(reference) + len(candidate), len(candidate)
-    dead, found = int(reference.sum() + candidate.sum()), int(candidate.sum())
-    ways = range(found, min(dead, chosen) + 1)
-    return sum(comb(dead, k) * comb(size - dead, chosen - k) for k in ways) / comb(size, chosen)
+    table = np.array([[group.sum(), (1 - group).sum()] for group in (candidate, reference)], int)
+    return float(fisher_exact(table, alternative="greater").pvalue)
 
 
 def criterion_of(
