@@ -1,4 +1,9 @@
-"""Videos of episodes: what the agent saw (Atari), or what Gymnasium renders (vectors)."""
+"""Videos of episodes: what the agent saw (Atari), or what Gymnasium renders (vectors).
+
+Not `gymnasium.wrappers.RecordVideo`: it records what a Gymnasium environment renders, and ALE's
+vector environment renders nothing; nor would that be what the agent saw, after cropping and
+pooling. Encoding is imageio's.
+"""
 
 from __future__ import annotations
 
