@@ -30,7 +30,9 @@ def bless(
     run = run or _latest_run(game)
     verdict = read_verdict(run)
     today = datetime.now(UTC).date().isoformat()
-    bundle, curves = proposed(run, verdict, read_job(run), reason, today, references)
+    bundle, curves = proposed(
+        run, verdict, read_job(run), reason=reason, today=today, references_dir=references
+    )
     say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
     say(f"blessed as {put_in_force(bundle, curves, references)}")
     return ExitCode.OK
@@ -38,7 +40,7 @@ def bless(
 
 def _latest_run(game: str) -> Path:
     """The newest finished run of a game; of any, for ""."""
-    wanted = resolve_job(game, "", "", "cpu", "").game if game else ""
+    wanted = resolve_job(game, device="cpu").game if game else ""
     found: dict[Path, Verdict] = {}
     for path in RUNS.glob(f"*-*/{VERDICT_FILE}"):  # of both kinds, and not of runs/latest
         try:

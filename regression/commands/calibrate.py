@@ -64,7 +64,7 @@ def calibrate(train: str = "", recipe: str = "", device: str = "cpu") -> ExitCod
     console = Console()
     if train:
         names = list(TRAINED) if train == "1" else train.split(",")
-        jobs = [resolve_job("cartpole", recipe, "", device, name) for name in names]
+        jobs = [resolve_job("cartpole", recipe=recipe, device=device, fault=name) for name in names]
         # What cannot work says so before an hour of training: no reference, no place for the fault.
         load_reference(jobs[0].recipe)
         for job in jobs:
@@ -73,8 +73,16 @@ def calibrate(train: str = "", recipe: str = "", device: str = "cpu") -> ExitCod
             )
         train_faults(jobs, FOLDER, console)
         return ExitCode.OK
-    job = resolve_job("cartpole", recipe, "", device, "")
-    rates = list(measure(job, SYNTHETIC_DRAWS, HEALTHY_SPLITS, PLANTED_SPLITS, console))
+    job = resolve_job("cartpole", recipe=recipe, device=device)
+    rates = list(
+        measure(
+            job,
+            synthetic=SYNTHETIC_DRAWS,
+            healthy=HEALTHY_SPLITS,
+            planted=PLANTED_SPLITS,
+            console=console,
+        )
+    )
     text = rates_markdown(rates) + "\n" + "".join(f"- {line}\n" for line in targets(rates))
     FOLDER.mkdir(parents=True, exist_ok=True)
     replace_text(FOLDER / "rates.md", text)
@@ -84,7 +92,7 @@ def calibrate(train: str = "", recipe: str = "", device: str = "cpu") -> ExitCod
 
 
 def measure(
-    job: Job, synthetic: int, healthy: int, planted: int, console: Console
+    job: Job, *, synthetic: int, healthy: int, planted: int, console: Console
 ) -> Iterable[Rate]:
     """All rates that need no training, as they are found.
 

@@ -19,7 +19,7 @@ def history(game: str = "", recipe: str = "", references: Path | None = None) ->
         recipe: name of another recipe than the game's own on a CPU, or of imported curves.
         references: folder of the references; the package's own, if not given.
     """
-    name = recipe or resolve_job(game or "cartpole", "", "", "cpu", "").recipe.name
+    name = recipe or resolve_job(game or "cartpole", device="cpu").recipe.name
     for bundle in bundles(name, references):
         say(
             f"{bundle.content_hash[:16]}  {bundle.blessed_on}  {bundle.recipe} on {bundle.device}, "

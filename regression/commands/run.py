@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -75,10 +75,13 @@ def run(  # noqa: PLR0913  # one for each flag
         console, started = Console(), datetime.now(UTC)
         folder = resume or new_run_folder(f"regress-{_name(jobs)}-{started:%Y%m%dT%H%M%S}")
         say(_headline(jobs, folder), console)
-        more = (folder, console, started, when_held, bits, references, chosen)
+        options: dict[str, Any] = {"when_held": when_held, "bits": bits}
+        options |= {"references_dir": references, "launcher": chosen}
         try:
-            asked = Regression(jobs, *more) if isinstance(jobs, Job) else DeviceMatrix(jobs, *more)
-            verdict = asked.run()
+            if isinstance(jobs, Job):
+                verdict = Regression(jobs, folder, console, started, **options).run()
+            else:
+                verdict = DeviceMatrix(jobs, folder, console, started, **options).run()
         except KeyboardInterrupt:
             say(f"interrupted; go on with make regress RESUME={folder}", console)
             return ExitCode.INTERRUPTED
@@ -104,7 +107,9 @@ def _asked(words: tuple[str, ...], devices: str, resume: Path | None) -> Job | l
     if resume:
         cells = resumed_cells(resume)
         if not cells:
-            return resumed_job(resume, game, recipe, seeds, devices or device, fault)
+            return resumed_job(
+                resume, game=game, recipe=recipe, seeds=seeds, device=devices or device, fault=fault
+            )
         if any(words) or (names and sorted(names) != sorted(job.device for job in cells)):
             raise UsageError(
                 f"{resume} knows what it is for: {', '.join(job.device for job in cells)}\n"
@@ -112,9 +117,12 @@ def _asked(words: tuple[str, ...], devices: str, resume: Path | None) -> Job | l
             )
         return cells
     if len(names) > 1:
-        return [resolve_job(game or "cartpole", recipe, seeds, name, fault) for name in names]
+        return [
+            resolve_job(game or "cartpole", recipe=recipe, seeds=seeds, device=name, fault=fault)
+            for name in names
+        ]
     place = device_class(devices or device or _best_device()).name
-    return resolve_job(game or "cartpole", recipe, seeds, place, fault)
+    return resolve_job(game or "cartpole", recipe=recipe, seeds=seeds, device=place, fault=fault)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ Splits of one set of seeds are not independent, so intervals of the second are a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 import numpy as np
@@ -59,6 +59,7 @@ class Rate:
 
     source: str
     change: str
+    _: KW_ONLY
     fails: int
     watches: int
     trials: int
@@ -113,7 +114,9 @@ def synthetic_rates(num_reference: int, draws: int) -> Iterator[Rate]:
     """
     for key, (shape, draw) in enumerate(SHAPES.items()):
         generator = np.random.Generator(np.random.Philox(key=[num_reference, key]))
-        one, two = looks(generator, draw, num_reference, STAGE_ONE_SEEDS, draws)
+        one, two = looks(
+            generator, draw, num_reference=num_reference, num_candidate=STAGE_ONE_SEEDS, draws=draws
+        )
         tripped = one <= STAGE_ONE_ALPHA
         failed = tripped & (two <= STAGE_TWO_ALPHA)
         for index, drop in enumerate(DROPS_SD):

@@ -38,7 +38,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeedLog:
     """What becomes of one log.
 
@@ -134,14 +134,26 @@ def read_logs(
         if curve.beyond:
             notes.append(f"{curve.beyond} episodes after step {protocol.total_steps} are left out.")
         sources = "".join(map(_source, records.files))
-        logs.append(SeedLog(seed, path, records.environment, curve, notes, sources))
+        logs.append(
+            SeedLog(
+                seed=seed,
+                path=path,
+                environment=records.environment,
+                curve=curve,
+                notes=notes,
+                sources=sources,
+            )
+        )
     expected = protocol.environment or logs[0].environment
     for log in logs:
         if log.environment != expected:
             raise LogError(
-                "a log is of another environment", log.path, repr(expected),
-                repr(log.environment), "import the logs of each environment under its own name",
-            )  # fmt: skip
+                "a log is of another environment",
+                log.path,
+                expected=repr(expected),
+                actual=repr(log.environment),
+                advice="import the logs of each environment under its own name",
+            )
     return protocol.model_copy(update={"environment": expected}), logs
 
 

@@ -136,7 +136,15 @@ def require_same(ours: StoredJob, theirs: StoredJob, folder: Path) -> None:
         raise JobError("\n  ".join([f"{folder} belongs to another job", *differing, way_out]))
 
 
-def resumed_job(folder: Path, game: str, recipe: str, seeds: str, device: str, fault: str) -> Job:
+def resumed_job(  # one for each word on the command line
+    folder: Path,
+    *,
+    game: str = "",
+    recipe: str = "",
+    seeds: str = "",
+    device: str = "",
+    fault: str = "",
+) -> Job:
     """The job of a run folder, for going on with it.
 
     Args:
@@ -154,10 +162,10 @@ def resumed_job(folder: Path, game: str, recipe: str, seeds: str, device: str, f
     stored.loaded_recipe()  # refuses imported curves
     asked = resolve_job(
         game or stored.game,
-        recipe or stored.recipe_name,
-        seeds or ",".join(map(str, stored.seeds)),
-        device or stored.device,
-        fault or stored.fault,
+        recipe=recipe or stored.recipe_name,
+        seeds=seeds or ",".join(map(str, stored.seeds)),
+        device=device or stored.device,
+        fault=fault or stored.fault,
     )
     require_same(stored, describe(asked), folder)
     if seeds and asked.seeds != stored.seeds:

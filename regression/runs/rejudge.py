@@ -107,13 +107,13 @@ def _evidence(run: Path, stored: StoredJob, units: Units, references_dir: Path |
         tables.append(truth[list(CURVE_COLUMNS)])
     began = _began(run)
     evidence = Evidence(
-        job,
-        [_result(seed, candidates) for seed in [*job.seeds, *later]],
-        pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
-        reference,
-        why_not,
-        merged_fingerprint({seed: folder for seed, (folder, _) in candidates.items()}),
-        began,
+        job=job,
+        results=[_result(seed, candidates) for seed in [*job.seeds, *later]],
+        curves=pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        reference=reference,
+        no_reference=why_not,
+        fingerprint=merged_fingerprint({seed: folder for seed, (folder, _) in candidates.items()}),
+        started_utc=began,
         wall_s=sum(unit.wall_s for _, unit in candidates.values()),
         stage_two=later if len(later) >= STAGE_TWO_SEEDS else [],
         notes=_notes(job, candidates),
@@ -128,7 +128,13 @@ def _job(stored: StoredJob) -> Job | ImportedJob:
     if isinstance(found, LogProtocol):
         return ImportedJob(found, stored.seeds, [])
     return Job(
-        stored.game, stored.recipe_name, found, stored.seeds, stored.device, stored.fault, []
+        game=stored.game,
+        recipe_name=stored.recipe_name,
+        recipe=found,
+        seeds=stored.seeds,
+        device=stored.device,
+        fault=stored.fault,
+        notes=[],
     )
 
 

@@ -40,6 +40,7 @@ class Runner:
         job: Job,
         folder: Path,
         console: Console,
+        *,
         when_held: WhenHeld = "refuse",
         launcher: Launcher | None = None,
     ) -> None:

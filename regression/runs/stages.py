@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Regression:
     folder: Path
     console: Console
     started: datetime
+    _: KW_ONLY
     when_held: WhenHeld = "refuse"
     bits: int = 0
     references_dir: Path | None = None
@@ -86,7 +87,9 @@ class Regression:
         say(text, self.console)
 
     def _runner(self, job: Job) -> Runner:
-        return Runner(job, self.folder, self.console, self.when_held, self.launcher)
+        return Runner(
+            job, self.folder, self.console, when_held=self.when_held, launcher=self.launcher
+        )
 
     def _with_bits(self, evidence: Evidence, reference: ReferenceInfo) -> Evidence:
         """Trains the first seeds of the reference again, and compares them with what is stored.
@@ -128,13 +131,13 @@ class Regression:
         except UnusableReferenceError as error:
             why_not = str(error)
         return Evidence(
-            job,
-            results,
-            pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
-            reference,
-            why_not,
-            merged_fingerprint(units),
-            self.started.isoformat(timespec="seconds"),
+            job=job,
+            results=results,
+            curves=pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
+            reference=reference,
+            no_reference=why_not,
+            fingerprint=merged_fingerprint(units),
+            started_utc=self.started.isoformat(timespec="seconds"),
             wall_s=0.0,
             stage_two=list(stage_two),
             notes=[

@@ -58,7 +58,7 @@ class UnitWorker:
     """
 
     def __init__(
-        self, folder: Path, job: StoredJob, seed: int, device: str, report: Report
+        self, folder: Path, job: StoredJob, *, seed: int, device: str, report: Report
     ) -> None:
         self._run = folder
         self._recipe = job.loaded_recipe()
@@ -223,7 +223,9 @@ def unit(folder: Path, seed: int, device: str, when_held: WhenHeld = "refuse") -
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        UnitWorker(folder, read_job(folder), seed, device, _write_line).work(when_held)
+        UnitWorker(folder, read_job(folder), seed=seed, device=device, report=_write_line).work(
+            when_held
+        )
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is committed can be gone on with\n")
         return ExitCode.INTERRUPTED

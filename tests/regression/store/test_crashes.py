@@ -59,7 +59,7 @@ def worker(folder: Path) -> Callable[[], str]:
 
     def work() -> str:
         folder.mkdir(exist_ok=True)
-        return UnitWorker(folder, JOB, 1, "cpu", lambda _: None).work()
+        return UnitWorker(folder, JOB, seed=1, device="cpu", report=lambda _: None).work()
 
     return work
 

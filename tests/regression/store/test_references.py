@@ -64,7 +64,7 @@ def finished(folder: Path, level: float = 108.0, **changes: object) -> Path:
     """A run as `make regress` leaves it: five sealed units, a job and a verdict."""
     from regression.gate.verdict import judge
 
-    job = resolve_job("cartpole", "", "1000-1004", "cpu", "")
+    job = resolve_job("cartpole", seeds="1000-1004", device="cpu")
     folder.mkdir(parents=True)
     record(folder, describe(job))
     table = curves("candidate", SEEDS, level)
@@ -103,7 +103,7 @@ def _seal_unit(folder: Path, job, seed: int, table: pd.DataFrame) -> None:
 def propose(run: Path, reason: str = "first ones made here"):
     verdict = Verdict.model_validate_json((run / VERDICT_FILE).read_bytes())
     job = StoredJob.model_validate_json((run / "job.json").read_bytes())
-    return proposed(run, verdict, job, reason, "2026-01-02")
+    return proposed(run, verdict, job, reason=reason, today="2026-01-02")
 
 
 def bless(run: Path, reason: str = "first ones made here") -> Path:
