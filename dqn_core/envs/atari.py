@@ -9,7 +9,6 @@ Frames are single; stacks are made by whoever needs them. Rewards are never clip
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dqn_core.envs.envs import MAX_ENV_SEED, Tick
+from dqn_core.names import unknown
 from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
 
@@ -57,12 +57,8 @@ def resolve_game(name: str) -> str:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare).lower().replace("-", "_")
     if snake in known:
         return str(snake)
-    near = difflib.get_close_matches(snake, known, n=3, cutoff=0.0)
-    raise UnknownGameError(
-        f"unknown Atari game {name!r}\n"
-        f"  expected  one of {len(known)} games, spelled like pong, Pong or ALE/Pong-v5\n"
-        f"  nearest   {', '.join(near)}"
-    )
+    expected = f"one of {len(known)} games, spelled like pong, Pong or ALE/Pong-v5"
+    raise UnknownGameError(unknown("Atari game", name, known, expected=expected, like=snake))
 
 
 def _ale_py() -> Any:  # Any: ale-py is optional, and typed only in part
