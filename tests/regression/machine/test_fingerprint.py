@@ -10,8 +10,9 @@ import torch
 
 from dqn_core.recipes.file import load_recipe
 from regression.machine.arithmetic_probe import numbers
-from regression.machine.fingerprint import LONGEST_VALUE, fingerprint, source_digest
+from regression.machine.fingerprint import LONGEST_VALUE, fingerprint
 from regression.machine.levels import REQUIRED
+from regression.machine.source_digest import source_digest
 from regression.store.references import load_reference
 from reports.fields import BEHAVIOUR, BITS, DISTRIBUTION, SWITCH
 from reports.schema import Fingerprint
@@ -82,16 +83,6 @@ def test_of_a_game_the_emulator_and_the_rom_are_told():
     assert len(told["rom checksum"]) == 16
     int(told["rom checksum"], 16)
     assert json.loads(told["environment settings"])["sticky_probability"] == 0.0
-
-
-def test_a_fact_that_moves_the_sources_moves_their_digest(monkeypatch, tmp_path):
-    (tmp_path / "loop.py").write_text("a = 1\n")
-    monkeypatch.setattr("regression.machine.fingerprint.resources.files", lambda _: tmp_path)
-    before = source_digest()
-    (tmp_path / "notes.txt").write_text("no module\n")
-    assert source_digest() == before
-    (tmp_path / "loop.py").write_text("a = 2\n")
-    assert source_digest() != before
 
 
 @pytest.mark.parametrize("recipe", ["cartpole", "pong-short"])
