@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-# Products of matrices are MKL's; no setting of it but COMPATIBLE is the same on all vendors.
+# Products of matrices are MKL's; no setting of it but COMPATIBLE is the same on all vendors. Its
+# square roots are not even then (see `regression.machine.levels`).
 PINNED: Final = {
     "cpu-sse4": {
         "ATEN_CPU_CAPABILITY": "default",
