@@ -26,7 +26,7 @@ from regression.gate.error_rates import (
 )
 from regression.gate.value_shift import QUANTITIES, means_of
 from regression.job.job import Job, resolve_job
-from regression.machine.fingerprint import source_digest
+from regression.machine.source_digest import source_digest
 from regression.runs.stages import Regression
 from regression.store.references import UnusableReferenceError, load_reference
 from reports.load import MissingArtifactError, read_verdict

@@ -14,7 +14,8 @@ from typing import Final
 
 from dqn_core.names import unknown
 
-# Products of matrices are MKL's; no setting of it but COMPATIBLE is the same on all vendors.
+# Products of matrices are MKL's; no setting of it but COMPATIBLE is the same on all vendors. Its
+# square roots are not even then (see `regression.machine.levels`).
 PINNED: Final = {
     "cpu-sse4": {
         "ATEN_CPU_CAPABILITY": "default",

@@ -16,7 +16,8 @@ from dqn_core.recipes.file import RecipeError
 from regression.gate.curves import returns_of, scores
 from regression.gate.verdict import judge
 from regression.job.job import FIRST_FRESH_SEED, UsageError, resolve_job
-from regression.machine.fingerprint import fingerprint, source_digest
+from regression.machine.fingerprint import fingerprint
+from regression.machine.source_digest import source_digest
 from reports.load import read_curves, read_verdict
 from reports.schema import VerdictName
 from tests.dqn_core.small import small, toml
