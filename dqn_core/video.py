@@ -60,7 +60,7 @@ class Player:
             if self._record:
                 frames.append(self._frame(transitions.next_obs))
         envs.close()
-        return finished[0].total, finished[0].length, frames
+        return finished[0].episode_return, finished[0].length, frames
 
     def _envs(self) -> Envs:
         section = self._trainer.recipe.env

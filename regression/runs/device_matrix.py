@@ -30,8 +30,9 @@ from regression.machine.bits import compare_bits, read_digests
 from regression.machine.levels import claim
 from regression.runs.launchers.launcher import Launcher
 from regression.runs.stages import Regression
-from regression.store.locks import WhenHeld, held
+from regression.store.locks import WhenHeld
 from regression.store.units import unit_folder
+from reports.files import write_text_atomically
 from reports.page import write_page
 from reports.schema import CURVES_FILE, VERDICT_FILE, Artifact, Cell, Verdict, VerdictName
 
@@ -126,10 +127,9 @@ class DeviceMatrix:
         whole, worst = judge_matrix(verdicts, self._shared_bits(verdicts))
         whole = whole.model_copy(update={"wall_s": time.monotonic() - clock})
         curves = (folders[worst] / CURVES_FILE).read_text(encoding="utf-8")
-        with held(self.folder, "run", self.when_held, self._say):
-            replace_text(self.folder / CURVES_FILE, curves)
-            replace_text(self.folder / VERDICT_FILE, whole.model_dump_json(indent=1) + "\n")
-            write_page(self.folder)
+        write_text_atomically(self.folder / CURVES_FILE, curves)
+        write_text_atomically(self.folder / VERDICT_FILE, whole.model_dump_json(indent=1) + "\n")
+        write_page(self.folder)
         return whole
 
     def _shared_bits(self, verdicts: dict[str, Verdict]) -> list[SharedBits]:

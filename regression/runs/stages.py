@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from dqn_core.files import replace_text
 from regression.console import say
 from regression.gate.curves import read_unit, record_notes
 from regression.gate.verdict import Evidence, judge, stage_two_seeds, weigh
@@ -20,9 +19,10 @@ from regression.machine.bits import compare_bits, read_digests
 from regression.machine.levels import claim
 from regression.runs.launchers.launcher import Launcher
 from regression.runs.runner import Runner
-from regression.store.locks import WhenHeld, held
+from regression.store.locks import WhenHeld
 from regression.store.references import UnusableReferenceError, load_reference
 from regression.store.units import UNIT_FILE, Unit, unit_folder
+from reports.files import write_text_atomically
 from reports.page import write_page
 from reports.schema import (
     CURVE_COLUMNS,
@@ -77,10 +77,9 @@ class Regression:
         verdict = judge(replace(evidence, wall_s=time.monotonic() - clock))
         for note in evidence.notes:
             self._say(note)
-        with held(self.folder, "run", self.when_held, self._say):
-            replace_text(self.folder / CURVES_FILE, evidence.curves.to_csv(index=False))
-            replace_text(self.folder / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
-            write_page(self.folder)
+        write_text_atomically(self.folder / CURVES_FILE, evidence.curves.to_csv(index=False))
+        write_text_atomically(self.folder / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
+        write_page(self.folder)
         return verdict
 
     def _say(self, text: str) -> None:
