@@ -31,7 +31,11 @@ from reports.schema import (
 )
 
 HEARTBEAT_S: Final = 10.0
-STORED: Final = Path(__file__).parent / "dictionary.json"
+IN_A_CHECKOUT: Final = (DOCS / CHECKS_PAGE).exists()
+# An installed package is left as it is, and has no pages beside it.
+STORED: Final = (
+    Path(__file__).parent / "dictionary.json" if IN_A_CHECKOUT else Path("runs") / "faults.json"
+)
 
 
 def measure(
@@ -58,8 +62,8 @@ def measure(
             console.print(f"{index:,} of {len(jobs):,} runs, {left:.0f} s left", style="dim")
     rows = [_row(fault, found[fault.name]) for fault in FAULTS]
     dictionary = judged(seed, rows, time.monotonic() - started)
+    out.parent.mkdir(parents=True, exist_ok=True)
     replace_text(out, dictionary_text(dictionary))
-    # An installed package has no docs beside it.
     if (pages / CHECKS_PAGE).exists():
         write_pages(dictionary, pages)
     console.print(_table(dictionary))
