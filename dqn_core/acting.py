@@ -144,7 +144,13 @@ class Actor:
         if len(self._starting):
             self._stack.start(self._starting, self._row[self._starting])
         return VectorTransition(
-            starting, first_obs, action, tick.reward, tick.terminated, truncated, tick.next_obs
+            starting=starting,
+            first_obs=first_obs,
+            action=action,
+            reward=tick.reward,
+            terminated=tick.terminated,
+            truncated=truncated,
+            next_obs=tick.next_obs,
         )
 
     def _report(self, reported: npt.NDArray[np.bool_]) -> None:

@@ -88,6 +88,7 @@ class Trainer:
         recipe: Recipe,
         seed: int,
         device: torch.device,
+        *,
         agent: type[Agent] = Agent,
         replay: type[Replay] = Replay,
         actor: type[Actor] = Actor,
@@ -109,12 +110,12 @@ class Trainer:
             self.learning = CapturedLearning(self.agent, cuda_graph)
             self.acting = CapturedActing(cuda_graph)
         self.replay = replay(
-            recipe.replay.capacity_rows,
-            recipe.loop.num_envs,
-            envs.row_shape,
-            envs.dtype,
-            recipe.frame_stack,
-            device,
+            capacity_rows=recipe.replay.capacity_rows,
+            num_envs=recipe.loop.num_envs,
+            row_shape=envs.row_shape,
+            dtype=envs.dtype,
+            frame_stack=recipe.frame_stack,
+            device=device,
         )
         envs.close()
 

@@ -138,6 +138,7 @@ class Cnn(QNetwork):
         convolutions: Sequence[tuple[int, int, int]],
         hidden: Sequence[int],
         num_actions: int,
+        *,
         precision: Precision = "float32",
         layout: torch.memory_format = torch.channels_last,
     ) -> None:
@@ -269,7 +270,8 @@ def make_network(
     last = device.type == "cpu" or network.precision == "bf16"
     layout = torch.channels_last if last else torch.contiguous_format
     frames, shape = (stack, height, width), CONVOLUTIONS[network.kind]
-    cnn = Cnn(frames, shape, network.hidden, num_actions, network.precision, layout)
+    precision = network.precision
+    cnn = Cnn(frames, shape, network.hidden, num_actions, precision=precision, layout=layout)
     cnn.to(device=device, memory_format=layout)  # type: ignore[call-overload]  # torch's stub lacks it
     return cnn
 

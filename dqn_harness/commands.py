@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from dqn_harness.shadows import require_own_packages
 
 PROGRAM: Final = "dqn-harness"
-USAGE: Final = 4
+INTERRUPTED, USAGE = 2, 4
 
 
 class Command(NamedTuple):
@@ -91,7 +91,12 @@ def _run(command: Command, words: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
     package = importlib.import_module(f"{command.package}.__main__")
-    code: int = package.main([*command.words, *words[1:]], f"{PROGRAM} {words[0]}")
+    try:
+        code: int = package.main([*command.words, *words[1:]], f"{PROGRAM} {words[0]}")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
     return code
 
 

@@ -15,9 +15,7 @@ the likely components are named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
-
-import pytest
+from typing import TYPE_CHECKING, Final
 
 from dqn_harness.shadows import require_own_packages
 
@@ -36,6 +34,9 @@ from probes.subject import (  # noqa: E402
 )
 from reports.command_line import next_command  # noqa: E402
 from reports.schema import Finding, FindingStatus  # noqa: E402
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = [
     "CheckRun",
@@ -79,6 +80,8 @@ class CheckRun:
         factory = load_factory(name) if isinstance(name, str) else name
         self.finding = finding = run_check(check_named(self.code), factory, self._seed)
         if finding.status is FindingStatus.SKIP:
+            import pytest  # noqa: PLC0415  # only who runs tests has it
+
             pytest.skip(finding.actual)
         if finding.status is FindingStatus.RED:
             raise AssertionError(_red(finding))
@@ -105,6 +108,8 @@ def parametrize_with_checks(
     Raises:
         UnknownCheckError: for a code or expression that fits no check.
     """
+    import pytest  # noqa: PLC0415  # only who runs tests has it
+
     reasons = dict(expected_failures or {})
     for code in reasons:
         check_named(code)

@@ -1,6 +1,6 @@
 """A Deep Q-Network in one file, and at its end the factory that puts it to the test.
 
-    python -m probes --agent examples.dqn:make
+    dqn-harness probes --agent examples.dqn:make
 
 `train` and `q_values` are all that an agent must have. Each further member that the harness knows,
 here `update`, `sample`, `target_values`, `epsilon`, both networks and the optimizer, lets more

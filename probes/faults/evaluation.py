@@ -105,8 +105,8 @@ class EvaluationLearns(CoreSubject):
 class EnvironmentShared(Trainer):
     """Evaluation plays on in the environment of the training, and leaves it elsewhere."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **parts: Any) -> None:
+        super().__init__(*args, **parts)
         make_envs = self.make_envs
         made: dict[int, Envs] = {}
 

@@ -144,15 +144,15 @@ class NewestFavoured(Replay):
 class MemoryHalved(Replay):
     """The memory holds half of what was asked for."""
 
-    def __init__(self, capacity_rows: int, *others: Any) -> None:
-        super().__init__(capacity_rows // 2, *others)
+    def __init__(self, capacity_rows: int, **others: Any) -> None:
+        super().__init__(capacity_rows // 2, **others)
 
 
 class MemoryTooLong(Replay):
     """The memory holds twice as much as was asked for."""
 
-    def __init__(self, capacity_rows: int, *others: Any) -> None:
-        super().__init__(capacity_rows * 2, *others)
+    def __init__(self, capacity_rows: int, **others: Any) -> None:
+        super().__init__(capacity_rows * 2, **others)
 
 
 _fault: Final = partial(Fault, component=Component.REPLAY)

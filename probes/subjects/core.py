@@ -62,7 +62,9 @@ class Parts:
                 "of a recipe has it\n"
                 f"  next      plant it in the probes: {next_command('probes', fault='...')}"
             )
-        return self.trainer(recipe, seed, device, self.agent, self.replay, self.actor)
+        return self.trainer(
+            recipe, seed, device, agent=self.agent, replay=self.replay, actor=self.actor
+        )
 
 
 class CoreSubject(Subject):
@@ -98,10 +100,10 @@ class CoreSubject(Subject):
             core_recipe(settings, self._stack, loss, optimizer),
             settings.seed,
             torch.device(settings.device),
-            parts.agent,
-            parts.replay,
-            parts.actor,
-            make_envs,
+            agent=parts.agent,
+            replay=parts.replay,
+            actor=parts.actor,
+            make_envs=make_envs,
         )
         self.trainer.traced = False  # a tenth of the time, for what no check reads
         self._blocks: Iterator[BlockRecord] = self.trainer.blocks()

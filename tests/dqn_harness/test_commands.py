@@ -138,3 +138,13 @@ def test_reds_alone_with_one_worker(here):
     assert "world.reward-by-action.vector" not in told
     assert "2 of 2 checks ran, 1 red" in told
     assert here("probes", "--workers", "-1")[0] == 4
+
+
+def test_output_may_be_cut_short_by_its_reader():
+    words = [sys.executable, "-m", "dqn_harness", "probes", "--list"]
+    with subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as told:
+        told.stdout.close()
+        assert told.stderr.read() == ""
+        assert told.wait() == 2
