@@ -9,7 +9,7 @@ help: ## print this page
 	  sub(/.* ## /, ""); printf "  %-10s  %s\n", name, $$0 }' Makefile
 
 setup: ## make .venv, anew whenever Python, pyproject.toml or constraints.txt changed
-	@{ $(INPUTS); } 2>/dev/null | cmp -s - $(STAMP) || { $(PYTHON) -c '$(FIT)' && rm -rf $(STAMP) .venv && \
+	@{ $(INPUTS); } 2>/dev/null | cmp -s - $(STAMP) || { $(PYTHON) -c '$(FIT)' && rm -rf $(STAMP) .venv *.egg-info && \
 	  $(PYTHON) -m venv .venv && { $(INPUTS); } > .venv/wanted && \
 	  $(BIN)/python -m pip install -c constraints.txt -e '.[atari,video,dev]' && mv .venv/wanted $(STAMP); }
 
@@ -125,7 +125,7 @@ TO_PROGRAMS := AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRA
 
 # A misspelt variable would change nothing, and a gate go green without what was asked for.
 KNOWN := $(TO_PROGRAMS) PYTHON BIN PARALLEL SHELL
-NEAREST = $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(*sys.argv[1:2], sys.argv[2:], n=1, cutoff=0))' '$(subst ','\'',$1)' $(KNOWN))
+NEAREST = $(shell $(PYTHON) -c 'import difflib, sys; print(*difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], n=1, cutoff=0))' '$(subst ','\'',$1)' $(KNOWN))
 $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$(if $(filter $v,$(KNOWN)),,\
   $(error unknown variable $v; the nearest is $(call NEAREST,$v), and make help explains all))))
 

@@ -66,7 +66,7 @@ class FinishedEpisode(NamedTuple):
     """A finished episode: its environment, undiscounted raw return, and length in steps."""
 
     env: int
-    total: float
+    episode_return: float
     length: int
 
 
@@ -149,7 +149,7 @@ class Actor:
 
     def _report(self, reported: npt.NDArray[np.bool_]) -> None:
         for env in np.flatnonzero(reported):
-            total, length = float(self._return[env]), int(self._length[env])
-            self._finished.append(FinishedEpisode(int(env), total, length))
+            episode_return, length = float(self._return[env]), int(self._length[env])
+            self._finished.append(FinishedEpisode(int(env), episode_return, length))
             self._return[env] = 0.0
             self._length[env] = 0

@@ -28,7 +28,7 @@ TARGET_ROWS: Final = 1_024
 TARGET_ROWS_OF_FRAMES_ON_A_CPU: Final = 128
 # Weights from which learning on a CPU is worth a second thread; smaller networks learn in less time
 # than threads take to meet.
-THREADS_PAY_OFF_FROM_WEIGHTS: Final = 500_000
+LARGE_NETWORK_WEIGHTS: Final = 500_000
 
 
 class Agent:
@@ -43,14 +43,12 @@ class Agent:
         device: of networks and optimizer.
 
     Attributes:
-        ahead: whether targets are computed in a thread of their own while the updates before them
-            are made, to the same bits. Double DQN has nothing to compute ahead.
+        threads_pay_off: whether the network is large enough, and on a CPU, for learning to gain by
+            a second thread.
 
     References:
         Mnih et al. 2015, Methods, Algorithm 1.
     """
-
-    ahead = False
 
     def __init__(
         self,
@@ -70,10 +68,9 @@ class Agent:
         # Listed once: walking the modules takes longer than a norm over what they hold.
         self._optimized_tensors = self.online_net.optimized_tensors
         on_a_cpu = device.type == "cpu"
-        self.large = (
+        self.threads_pay_off = (
             on_a_cpu
-            and sum(leaf.numel() for leaf in self._optimized_tensors)
-            >= THREADS_PAY_OFF_FROM_WEIGHTS
+            and sum(leaf.numel() for leaf in self._optimized_tensors) >= LARGE_NETWORK_WEIGHTS
         )
         frames = on_a_cpu and len(obs_shape) > 1
         self._target_rows = TARGET_ROWS_OF_FRAMES_ON_A_CPU if frames else TARGET_ROWS
@@ -94,7 +91,7 @@ class Agent:
         values: npt.NDArray[np.float32] = q.cpu().numpy()
         return values
 
-    def frozen(self) -> Agent:
+    def snapshot(self) -> Agent:
         """This agent with the weights it has now, to act with while it goes on learning.
 
         The weights are copied to where the last call put them: one such agent at a time.
@@ -153,7 +150,7 @@ class Agent:
         """Targets of the next updates, as many at once as may be, when they are asked for."""
         size, period = len(batches.action) // updates, self.recipe.loop.sync_period_updates
         # A second thread takes as long for the targets of one update as the first for the update.
-        one_by_one = self.recipe.td.double or self.large
+        one_by_one = self.recipe.td.double or self.threads_pay_off
         at_once = 1 if one_by_one else max(1, self._target_rows // size)
         before, first = self.updates, 0
         chunks: list[Batch] = []

@@ -25,7 +25,7 @@ PARAMETERS: Final = (False, True, True)
 
 @contextmanager
 def shared_work(second_thread: Executor | None) -> Iterator[Begin]:
-    """Gives the function that begins some work: in the thread of a helper, or at once.
+    """Gives the function that begins some work: in the second thread, or at once.
 
     All that was begun has ended at the end, and what it raised is raised there.
     """

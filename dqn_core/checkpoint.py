@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +20,9 @@ import torch
 from torch import Tensor
 
 from dqn_core.agent import Agent
+from dqn_core.files import commit_folder
 from dqn_core.loop import Trainer
+from dqn_core.names import dotted
 from dqn_core.optimizers import load_optimizer_tensors, optimizer_tensors
 from dqn_core.recipes.schema import Recipe
 
@@ -178,35 +178,15 @@ def _state(trainer: Trainer, kind: str) -> dict[str, Any]:
 
 
 def _commit(files: dict[str, bytes], folder: Path) -> None:
-    """Writes the files and their manifest aside, then renames the directory into place."""
-    aside = folder.parent / f".{folder.name}.partial"
+    """Makes the directory of the files and their manifest, all or nothing."""
     manifest = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     try:
-        if aside.exists():
-            shutil.rmtree(aside)  # left by a writer that was killed
-        aside.mkdir()
-        for name, data in (files | {MANIFEST: json.dumps(manifest, indent=1).encode()}).items():
-            with (aside / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync_directory(aside)
-        aside.rename(folder)
-        _sync_directory(folder.parent)
+        commit_folder(files | {MANIFEST: json.dumps(manifest, indent=1).encode()}, folder)
     except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
         raise CheckpointError(
             f"checkpoint {folder} could not be written: {error}\n"
             f"  next      make room or fix permissions; what was there before is untouched"
         ) from error
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _verified(folder: Path) -> dict[str, bytes]:
@@ -243,8 +223,8 @@ def _read_state(files: dict[str, bytes], folder: Path) -> dict[str, Any]:
 
 
 def _require_same_run(state: dict[str, Any], trainer: Trainer, folder: Path) -> None:
-    mine = _flat(trainer.recipe.model_dump(mode="json")) | {"seed": trainer.seed}
-    theirs = _flat(state["recipe"]) | {"seed": state["seed"]}
+    mine = dotted(trainer.recipe.model_dump(mode="json")) | {"seed": trainer.seed}
+    theirs = dotted(state["recipe"]) | {"seed": state["seed"]}
     differing = [
         f"{key}: {theirs.get(key)!r} in the checkpoint, {mine.get(key)!r} here"
         for key in sorted(mine.keys() | theirs.keys())
@@ -254,11 +234,3 @@ def _require_same_run(state: dict[str, Any], trainer: Trainer, folder: Path) -> 
         head = f"checkpoint {folder} belongs to another run; they differ in"
         way_out = "next      use the recipe and seed of the checkpoint, or another run folder"
         raise CheckpointError("\n  ".join([head, *differing, way_out]))
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

@@ -110,7 +110,7 @@ class CapturedLearning:
         self._recorded: dict[tuple[int, int], _Recorded] = {}
 
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
-        """As `Agent.learn`, to the same bits; the results are overwritten by the next call."""
+        """Makes updates to the bits of `Agent.learn`; the next call overwrites what it returns."""
         agent = self._agent
         period = agent.recipe.loop.sync_period_updates
         # Later syncs of the block follow from the first one.
@@ -215,7 +215,7 @@ class CapturedActing:
         return twin
 
     def q_values(self, obs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """As `Agent.q_values`."""
+        """Q-values of the online network, [B, A] float32, as `Agent.q_values` gives them."""
         with torch.cuda.stream(self._stream):  # of no effect for None
             if self._obs is None:
                 self._record(torch.from_numpy(obs))

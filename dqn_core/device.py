@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from dqn_core.names import unknown
 from dqn_core.recipes.schema import Precision
 
 
@@ -26,7 +27,7 @@ def prepare_device(name: str, precision: Precision = "float32") -> torch.device:
         DeviceError: never falls back to another device.
     """
     if not re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", name):
-        raise DeviceError(f"unknown device {name!r}\n  expected  cpu, cuda or cuda:<index>")
+        raise DeviceError(unknown("device", name, ("cpu", "cuda", "cuda:<index>")))
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count()

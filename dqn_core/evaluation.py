@@ -37,6 +37,6 @@ def evaluate(trainer: Trainer, index: int) -> npt.NDArray[np.float64]:
     while any(len(played) < share for played in returns):
         actor.play(trainer.agent, epsilon, truncate_last=False)
         for episode in actor.take_finished():
-            returns[episode.env].append(episode.total)
+            returns[episode.env].append(episode.episode_return)
     envs.close()
     return np.array([played[:share] for played in returns]).ravel()

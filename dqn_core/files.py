@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -47,48 +48,77 @@ def require_room(folder: Path, needed: int, what: str) -> None:
         )
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Replaces a file that only the holder of a lock writes, whole or not at all.
+def partial_path(path: Path) -> Path:
+    """Where a file or folder is written before it is renamed to `path`."""
+    return path.with_name(f".{path.name}.partial")
 
-    A killed writer leaves a file aside of a fixed name, which the next one writes over; nothing
-    is left to sweep.
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Makes a file, folder or link whole or not at all: aside, and then by one rename.
+
+    A killed writer leaves `partial_path(path)` behind, which the next one removes; nothing is left
+    to sweep. The name is fixed, so there must be one writer at a time.
+
+    Args:
+        path: a file or link may be there, which stays until the rename; a folder must not. Its
+            parent must.
+
+    Yields:
+        The path to make it at, at which there is nothing.
 
     Raises:
-        OSError: if it cannot be written; the old file stays, and nothing is left aside.
+        OSError: if it cannot be written. On this or any other exception what was there stays, and
+            nothing is left aside.
     """
-    aside = path.with_name(f".{path.name}.partial")
+    partial = partial_path(path)
     try:
-        aside.write_text(text, encoding="utf-8", newline="")
-        sync(aside)
-        aside.replace(path)
-    except OSError:
+        _remove(partial)
+        yield partial
+        _sync_all(partial)
+        move_into_place(partial, path)
+    except BaseException:
         with suppress(OSError):
-            aside.unlink(missing_ok=True)
+            _remove(partial)
         raise
+
+
+def move_into_place(partial: Path, path: Path) -> None:
+    """Renames what is on the disk already, and returns when its new name is there too.
+
+    Raises:
+        OSError: if it cannot be renamed.
+    """
+    partial.replace(path)
     sync(path.parent)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Replaces a file by UTF-8 text, its line ends unchanged; see `replacing`."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
+
+
 def commit_folder(files: dict[str, bytes], folder: Path) -> None:
-    """Writes files aside and renames their folder into place: all of them or nothing.
-
-    Args:
-        files: contents by plain name.
-        folder: must not exist; its parent must.
-
-    Raises:
-        OSError: if it cannot be written; what was written aside is removed.
-    """
-    aside = folder.with_name(f".{folder.name}.partial")
-    if aside.exists():
-        shutil.rmtree(aside)  # left by a writer that was killed
-    try:
-        aside.mkdir()
+    """Makes a folder of files, given by plain name; see `replacing`."""
+    with replacing(folder) as partial:
+        partial.mkdir()
         for name, content in files.items():
-            (aside / name).write_bytes(content)
-            sync(aside / name)
-        sync(aside)
-        aside.rename(folder)
-    except OSError:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    sync(folder.parent)
+            (partial / name).write_bytes(content)
+
+
+def _sync_all(path: Path) -> None:
+    """Waits for a file, or for a folder with all that it holds, contents before names."""
+    if path.is_symlink():  # a name in its folder and nothing else
+        return
+    if path.is_dir():
+        for inner in path.iterdir():
+            _sync_all(inner)
+    sync(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif path.is_symlink() or path.exists():
+        path.unlink()

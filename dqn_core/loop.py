@@ -152,7 +152,7 @@ class Trainer:
         with thread("acting") as player, self._helped():
 
             def begin(block: int) -> Future[list[VectorTransition]]:
-                policy = self._policy(self.agent.frozen())
+                policy = self._policy(self.agent.snapshot())
                 return player.submit(
                     actor.play, policy, epsilons[block], truncate_last=block == last
                 )
@@ -188,9 +188,9 @@ class Trainer:
     @contextmanager
     def _helped(self) -> Iterator[None]:
         """Lends a large network a second thread to learn with."""
-        with thread("helper") as second_thread:
+        with thread("learning") as second_thread:
             self.agent.online_net.second_thread = (
-                second_thread if self.threaded and self.agent.large else None
+                second_thread if self.threaded and self.agent.threads_pay_off else None
             )
             try:
                 yield
@@ -248,7 +248,7 @@ class Trainer:
             reward=reward,
             terminated=terminated,
             truncated=truncated,
-            episode_return=np.array([episode.total for episode in episodes], np.float64),
+            episode_return=np.array([episode.episode_return for episode in episodes], np.float64),
             episode_length=np.array([episode.length for episode in episodes], np.int64),
             epsilon=block_epsilon,
             learning_rate=self.agent.learning_rate,

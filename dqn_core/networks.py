@@ -53,7 +53,7 @@ class QNetwork(nn.Module):
         return list(self.parameters())
 
     def infer(self, obs: Tensor) -> Tensor:
-        """As `forward`, without an autograd graph."""
+        """Q-values as `forward` gives them, without an autograd graph."""
         with torch.inference_mode():
             q: Tensor = self(obs)
             return q
@@ -95,7 +95,7 @@ class Mlp(QNetwork):
 
     @property
     def optimized_tensors(self) -> list[Tensor]:
-        """As `QNetwork.optimized_tensors`: the one vector."""
+        """The one vector."""
         return [self._vector]
 
     def __deepcopy__(self, memo: dict[int, object]) -> Mlp:
@@ -109,11 +109,11 @@ class Mlp(QNetwork):
         return _activations(obs, self._parameters_of)[-1]
 
     def infer(self, obs: Tensor) -> Tensor:
-        """As `QNetwork.infer`, past the module's bookkeeping."""
+        """Skips the module's bookkeeping."""
         return _activations(obs, self._values_of)[-1]
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
-        """As `QNetwork.vjp`, written out: for so little arithmetic autograd takes twice as long."""
+        """Written out: for so little arithmetic autograd takes twice as long."""
         *inputs, q = _activations(obs, self._values_of)
 
         def pullback(gradient: Tensor) -> None:
@@ -186,7 +186,7 @@ class Cnn(QNetwork):
         return obs.to(torch.float32).mul_(1.0 / 255.0).contiguous(memory_format=self._layout)
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
-        """As `QNetwork.vjp`, with the chain rule written out, so that two threads can share it."""
+        """Writes the chain rule out, so that two threads can share it."""
         if self._rounded:
             return super().vjp(obs)
         with torch.no_grad():

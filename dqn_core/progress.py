@@ -1,4 +1,9 @@
-"""Progress of long work: a live line on a terminal, a heartbeat line in a pipe."""
+"""Progress of long work: a live line on a terminal, a heartbeat line in a pipe.
+
+Not a `rich.progress.Progress`: in a pipe it says nothing until the end, and its speed takes two
+updates, of which there may be one in minutes. Here one line serves both places, from the first
+update on.
+"""
 
 from __future__ import annotations
 

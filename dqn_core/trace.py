@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dqn_core.digests import BLOCK_EVENTS
+from dqn_core.files import replacing, sync
 from dqn_core.loop import Trainer
 from dqn_core.records import BlockRecord
 
@@ -77,17 +77,8 @@ class TraceWriter:
             rows = read_trace(path).rows
             kept = rows[rows[:, 0] <= trainer.step]
         self.chain = int(kept[-1, -1]) if len(kept) else 0
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            with aside.open("wb") as file:
-                file.write(header + kept.astype("<u8").tobytes())
-                if len(kept):  # a checkpoint promises them
-                    file.flush()
-                    os.fsync(file.fileno())
-            aside.replace(path)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
+        with replacing(path) as partial:
+            partial.write_bytes(header + kept.astype("<u8").tobytes())
 
     def append(self, blocks: Sequence[BlockRecord]) -> None:
         """Adds the rows of some blocks, in one write."""
@@ -101,8 +92,7 @@ class TraceWriter:
 
     def sync(self) -> None:
         """Returns when all rows are on disk."""
-        with self._path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(self._path)
 
 
 def read_trace(path: Path) -> Trace:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import shutil
 from collections import deque
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import numpy as np
 
 from dqn_core.checkpoint import load_checkpoint, save_checkpoint, save_model
 from dqn_core.evaluation import evaluate
+from dqn_core.files import replacing, sync
 from dqn_core.loop import Trainer
 from dqn_core.records import BlockRecord
 from dqn_core.trace import TRACE_FILE, TraceError, TraceWriter
@@ -134,13 +134,11 @@ class TrainingRun:
     def _save(self) -> None:
         # A checkpoint on disk promises that the rows before it are there too.
         self._trace.sync()
-        with self._curve.open("rb") as file:
-            os.fsync(file.fileno())
-            digest = hashlib.sha256(file.read()).hexdigest()
+        sync(self._curve)
         progress = {
             "rolling": list(self._rolling),
             "best": _finite(self._best),
-            "curve_sha256": digest,
+            "curve_sha256": hashlib.sha256(self._curve.read_bytes()).hexdigest(),
             "trace_chain": f"{self._trace.chain:016x}",
         }
         self._replace(
@@ -194,7 +192,8 @@ class TrainingRun:
         self._trace = self._trace_up_to(found[-1].name, str(progress.get("trace_chain")))
         self._rolling.extend(progress["rolling"])
         self._best = float("-inf") if progress["best"] is None else progress["best"]
-        self._replace_curve(kept)
+        with replacing(self._curve) as partial:
+            partial.write_bytes(kept)
 
     def _trace_up_to(self, checkpoint: str, expected: str) -> TraceWriter:
         path = self.folder / TRACE_FILE
@@ -219,18 +218,6 @@ class TrainingRun:
             return b""
         last = next((n for n, line in enumerate(lines) if line.startswith(b"%d," % step)), -1)
         return b"".join(lines[: last + 1])
-
-    def _replace_curve(self, content: bytes) -> None:
-        aside = self._curve.with_name(".curve.csv.partial")
-        try:
-            with aside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._curve)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
 
     def _write_row(self, window: CurveWindow) -> None:
         with self._curve.open("a", newline="") as file:

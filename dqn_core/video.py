@@ -1,4 +1,9 @@
-"""Videos of episodes: what the agent saw (Atari), or what Gymnasium renders (vectors)."""
+"""Videos of episodes: what the agent saw (Atari), or what Gymnasium renders (vectors).
+
+Not `gymnasium.wrappers.RecordVideo`: it records what a Gymnasium environment renders, and ALE's
+vector environment renders nothing; nor would that be what the agent saw, after cropping and
+pooling. Encoding is imageio's.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from dqn_core.acting import Actor
 from dqn_core.envs.envs import Envs
 from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.envs.make import make_envs
+from dqn_core.files import replacing
 from dqn_core.loop import Trainer
 from dqn_core.recipes.schema import GymnasiumEnv
 from dqn_core.streams import Stream
@@ -54,7 +60,7 @@ class Player:
             if self._record:
                 frames.append(self._frame(transitions.next_obs))
         envs.close()
-        return finished[0].total, finished[0].length, frames
+        return finished[0].episode_return, finished[0].length, frames
 
     def _envs(self) -> Envs:
         section = self._trainer.recipe.env
@@ -106,9 +112,11 @@ def write_video(path: Path, frames: list[Frame], frames_per_second: int) -> None
         video = np.repeat(video[..., None], 3, axis=-1)
     factor = -(-SMALLEST_SIDE // min(video.shape[1:3]))
     video = video.repeat(factor, axis=1).repeat(factor, axis=2)
-    aside = path.with_name(f".partial-{path.name}")
-    if path.suffix == ".gif":
-        imageio.v3.imwrite(aside, video, duration=1000 / frames_per_second, loop=0)
-    else:
-        imageio.v3.imwrite(aside, video, fps=frames_per_second, codec="libx264", macro_block_size=2)
-    aside.replace(path)
+    options: dict[str, Any] = (
+        {"duration": 1000 / frames_per_second, "loop": 0}
+        if path.suffix == ".gif"
+        else {"fps": frames_per_second, "codec": "libx264", "macro_block_size": 2}
+    )
+    encoded = imageio.v3.imwrite("<bytes>", video, extension=path.suffix, **options)
+    with replacing(path) as partial:
+        partial.write_bytes(encoded)

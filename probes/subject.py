@@ -163,10 +163,10 @@ class WhiteBox(Protocol):
     optimizer: torch.optim.Optimizer
 
     def train(self, steps: int) -> None:
-        """As `Subject.train`."""
+        """Goes on training for so many agent steps."""
 
     def q_values(self, obs: Array) -> Array:
-        """As `Subject.q_values`."""
+        """Q-values of the online network, [B, A]."""
 
     def target_values(self, obs: Array) -> Array:
         """See `CAPABILITIES`, as for all below."""

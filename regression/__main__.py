@@ -10,12 +10,16 @@ from dqn_core.device import DeviceError
 from dqn_core.envs.atari import AtariUnavailableError
 from dqn_core.memory_budget import ReplayMemoryError
 from dqn_core.trace import TraceError
-from regression.commands.bless import bless, history, merge
+from regression.commands.bless import bless
 from regression.commands.calibrate import calibrate
-from regression.commands.diff import diff, trace
+from regression.commands.diff import diff
 from regression.commands.doctor import doctor
-from regression.commands.import_logs import import_logs, judge
+from regression.commands.history import history
+from regression.commands.import_logs import import_logs
+from regression.commands.judge import judge
+from regression.commands.merge import merge
 from regression.commands.run import run
+from regression.commands.trace import trace
 from regression.machine.selftest import SelfTestError
 from regression.runs.launchers.ray_cluster import LaunchError
 from regression.store.blessing import BlessingError

@@ -1,4 +1,9 @@
-"""Writes files so that a reader never sees half of one."""
+"""Writes files so that a reader never sees half of one.
+
+Apart from `dqn_core.files` for two reasons: reports are made where no agent can be, so they import
+nothing of ours; and several may be drawn into one folder at once, under no lock, so each writer
+needs a name aside of its own.
+"""
 
 from __future__ import annotations
 

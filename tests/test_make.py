@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = re.findall(r"^\.PHONY: (.+)$", MAKEFILE, flags=re.MULTILINE)[0].split()
+TARGETS = re.findall(r"^TARGETS := (.+)$", MAKEFILE, flags=re.MULTILINE)[0].split()
 VARIABLES = re.findall(r"^TO_PROGRAMS := (.+)$", MAKEFILE, flags=re.MULTILINE)[0].split()
 
 RECORDER = f"""#!{sys.executable} -IS
@@ -32,12 +32,13 @@ if args == ["-VV"]:
 elif args[:1] == ["-c"]:
     sys.version_info = tuple(map(int, version.split(".")))
     sys.modules |= dict.fromkeys(env.get("FAKE_MISSING", "").split())
+    sys.argv[1:] = args[2:]
     exec(args[1])
 elif args[:2] == ["-m", "venv"]:
-    for name in ("python", "lint-imports"):
+    for name in ("python", "lint-imports", "dqn-harness"):
         pathlib.Path(args[2], "bin").mkdir(parents=True, exist_ok=True)
         shutil.copy(here, pathlib.Path(args[2], "bin", name))
-elif args[:2] == ["-m", env.get("FAKE_FAILURE")]:
+elif env.get("FAKE_FAILURE") in (args[:1] + args[1:2] if args[:1] == ["-m"] else args[:1]):
     sys.exit(4)
 """
 
@@ -122,7 +123,7 @@ def test_values_reach_the_program_byte_for_byte_and_run_nothing(
     else:
         ready.make("regress", **values)
     args, env = ready.calls()[-1]
-    assert args == ["python", "-m", "regression", "run"]
+    assert args == ["dqn-harness", "regress"]
     assert {name: env.get(f"HARNESS_{name}") for name in VARIABLES} == values
     assert list(ready.folder.parent.rglob("canary")) == []
 
@@ -138,6 +139,31 @@ def test_hostile_values_do_run_where_a_recipe_holds_them(tmp_path: Path, value: 
 def test_no_target_lets_a_value_run(project: Project, target: str) -> None:
     project.make(target, *(f"{name}=$(shell touch canary)`touch canary`" for name in VARIABLES))
     assert list(project.folder.rglob("canary")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("FALT", "FAULT"), ("GAMES", "GAME"), ("fault", "FAULT"), ("X'", "")],
+)
+def test_a_variable_that_is_misspelt_is_an_error_that_names_the_nearest(
+    ready: Project, name: str, nearest: str
+) -> None:
+    ready.calls()
+    made = ready.make("regress", f"{name}=no-terminal-mask", "GAME=cartpole")
+    assert made.returncode == 2
+    assert re.search(rf"unknown variable {name}; the nearest is ({nearest})", made.stderr)
+    assert all(args[1] == "-c" for args, _ in ready.calls())  # asked for the nearest, no more
+
+
+def test_variables_of_the_environment_and_of_make_itself_are_no_errors(ready: Project) -> None:
+    assert ready.make("probes", "PARALLEL=", FALT="1").returncode == 0
+
+
+def test_programs_are_told_which_targets_there_are(ready: Project) -> None:
+    ready.calls()
+    ready.make("probes")
+    _, env = ready.calls()[-1]
+    assert env["DQN_HARNESS_TARGETS"].split() == TARGETS
 
 
 def test_empty_values_do_not_reach_the_program(ready: Project) -> None:
@@ -157,16 +183,16 @@ def test_variables_are_those_that_the_programs_know() -> None:
 @pytest.mark.parametrize(
     ("target", "commands"),
     [
-        ("probes", ["python -m probes"]),
-        ("faults", ["python -m probes faults", "python -m reports matrix"]),
-        ("regress", ["python -m regression run"]),
-        ("gate", ["python -m reports gate"]),
-        ("report", ["python -m reports page"]),
-        ("diff", ["python -m regression diff"]),
-        ("calibrate", ["python -m regression calibrate"]),
-        ("doctor", ["python -m regression doctor"]),
-        ("bless", ["python -m regression bless"]),
-        ("import", ["python -m regression import"]),
+        ("probes", ["dqn-harness probes"]),
+        ("faults", ["dqn-harness faults", "python -m reports matrix"]),
+        ("regress", ["dqn-harness regress"]),
+        ("gate", ["dqn-harness gate"]),
+        ("report", ["dqn-harness report"]),
+        ("diff", ["dqn-harness diff"]),
+        ("calibrate", ["dqn-harness calibrate"]),
+        ("doctor", ["dqn-harness doctor"]),
+        ("bless", ["dqn-harness bless"]),
+        ("import", ["dqn-harness import"]),
         ("crashes", ["python -m pytest tests/regression/store/test_crashes.py"]),
         ("test", ["python -m pytest -n logical --dist loadfile"]),
         (

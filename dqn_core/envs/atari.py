@@ -9,14 +9,14 @@ Frames are single; stacks are made by whoever needs them. Rewards are never clip
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.envs.envs import MAX_ENV_SEED, Tick
+from dqn_core.envs.envs import MAX_ENV_SEED, Envs, Tick
+from dqn_core.names import unknown
 from dqn_core.recipes.schema import AtariEnv
 from dqn_core.streams import Stream
 
@@ -57,12 +57,8 @@ def resolve_game(name: str) -> str:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", bare).lower().replace("-", "_")
     if snake in known:
         return str(snake)
-    near = difflib.get_close_matches(snake, known, n=3, cutoff=0.0)
-    raise UnknownGameError(
-        f"unknown Atari game {name!r}\n"
-        f"  expected  one of {len(known)} games, spelled like pong, Pong or ALE/Pong-v5\n"
-        f"  nearest   {', '.join(near)}"
-    )
+    expected = f"one of {len(known)} games, spelled like pong, Pong or ALE/Pong-v5"
+    raise UnknownGameError(unknown("Atari game", name, known, expected=expected, like=snake))
 
 
 def _ale_py() -> Any:  # Any: ale-py is optional, and typed only in part
@@ -91,7 +87,7 @@ def ale_emulators(game: str, num_envs: int, **options: Any) -> AtariVectorEnv:
     return emulators
 
 
-class AtariEnvs:
+class AtariEnvs(Envs):
     """N copies of one game in lockstep; see `Envs` for the methods.
 
     Args:
@@ -163,7 +159,6 @@ class AtariEnvs:
         self._obs = np.zeros((num_envs, *self.row_shape), np.uint8)
 
     def reset(self) -> Array:
-        """As `Envs.reset`."""
         frames, info = self._ale.reset(seed=self._seeds)
         self._obs = self._view(frames)
         self._lives = info["lives"].astype(np.int64)
@@ -172,7 +167,7 @@ class AtariEnvs:
         return self._obs
 
     def step(self, action: npt.NDArray[np.int64]) -> Tick:
-        """As `Envs.step`.
+        """Takes one action in every environment.
 
         Raises:
             ValueError: for an action out of range, on which ALE would wait for ever.
@@ -201,7 +196,7 @@ class AtariEnvs:
         return Tick(self._obs, reward.astype(np.float64), terminated, truncated, reported.copy())
 
     def begin(self, ended: npt.NDArray[np.bool_]) -> Array:
-        """As `Envs.begin`; a game goes on where only a life or a rally ended."""
+        """Starts new episodes; a game goes on where only a life or a rally ended."""
         if self._must_reset.any():
             frames, info = self._ale.reset(options={"reset_mask": self._must_reset})
             self._obs = self._view(frames)
@@ -211,11 +206,11 @@ class AtariEnvs:
         return self._obs
 
     def forced_action(self) -> npt.NDArray[np.int64] | None:
-        """As `Envs.forced_action`: FIRE after a lost life, where the game and recipe have it."""
+        """FIRE after a lost life, where the game and recipe have it."""
         return np.where(self._must_fire, self._fire, -1) if self._must_fire.any() else None
 
     def close(self) -> None:
-        """As `Envs.close`: the emulators are freed with the object."""
+        """Does nothing: the emulators are freed with the object."""
         del self._ale
 
     def _view(self, frames: Array) -> Array:

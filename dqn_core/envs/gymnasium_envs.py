@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from dqn_core.envs.envs import MAX_ACTIONS, MAX_ENV_SEED, Array, Tick
+from dqn_core.envs.envs import MAX_ACTIONS, MAX_ENV_SEED, Array, Envs, Tick
 from dqn_core.streams import Stream
 
 
-class GymnasiumEnvs:
+class GymnasiumEnvs(Envs):
     """Gymnasium environments, stepped one after the other.
 
     Args:
@@ -49,13 +49,11 @@ class GymnasiumEnvs:
         self._obs = np.zeros((self.num_envs, *self.row_shape), self.dtype)
 
     def reset(self) -> Array:
-        """As `Envs.reset`."""
         for index, env in enumerate(self._envs):
             self._obs[index], _ = env.reset(seed=int(self._seeds[index]))
         return self._obs.copy()
 
     def step(self, action: npt.NDArray[np.int64]) -> Tick:
-        """As `Envs.step`."""
         reward = np.empty(self.num_envs)
         terminated = np.empty(self.num_envs, np.bool_)
         truncated = np.empty(self.num_envs, np.bool_)
@@ -67,15 +65,14 @@ class GymnasiumEnvs:
         return Tick(self._obs.copy(), reward, terminated, truncated, terminated | truncated)
 
     def begin(self, ended: npt.NDArray[np.bool_]) -> Array:
-        """As `Envs.begin`; environments go on drawing from the generator they were seeded with."""
+        """Starts new episodes; environments go on drawing from the generator of their seed."""
         for index in np.flatnonzero(ended):
             self._obs[index], _ = self._envs[index].reset()
         return self._obs.copy()
 
     def forced_action(self) -> None:
-        """As `Envs.forced_action`: never."""
+        """None: the agent may always choose."""
 
     def close(self) -> None:
-        """As `Envs.close`."""
         for env in self._envs:
             env.close()

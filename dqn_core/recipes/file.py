@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dqn_core.names import nearest, unknown
 from dqn_core.recipes.schema import (
     AdamSection,
     AtariEnv,
@@ -49,12 +49,8 @@ def load_recipe(name_or_path: str) -> Recipe:
         return parse_recipe(path.read_text(encoding="utf-8"), source=name_or_path)
     names = recipe_names()
     if name_or_path not in names:
-        near = difflib.get_close_matches(name_or_path, names, n=3, cutoff=0.0)
-        raise RecipeError(
-            f"unknown recipe {name_or_path!r}\n"
-            f"  expected  one of {', '.join(names)}, or a path ending in .toml\n"
-            f"  nearest   {', '.join(near)}"
-        )
+        expected = f"one of {', '.join(names)}, or a path ending in .toml"
+        raise RecipeError(unknown("recipe", name_or_path, names, expected=expected))
     text = (resources.files("dqn_core") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
     return parse_recipe(text, source=f"{name_or_path}.toml")
 
@@ -84,7 +80,7 @@ def _explain(item: Any) -> list[str]:  # Any: pydantic's ErrorDetails is loosely
         return str(item["ctx"]["error"]).splitlines()
     where = ".".join(keys)
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), n=1, cutoff=0.0)
+        near = nearest(keys[-1], _known_keys(keys[:-1]), 1)
         return [f"{where}: unknown key; the nearest known one is {'.'.join([*keys[:-1], *near])}"]
     if item["type"] == "missing":
         return [f"{where}: missing; it has no default"]

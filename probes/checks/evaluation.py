@@ -106,7 +106,6 @@ class Chooser(WorldEnv):
         self._chosen = chosen
 
     def step(self, action: int) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """As the world's."""
         self._chosen.append((self._passed[-1], action))
         return super().step(action)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
+from dqn_core.names import unknown
 from probes.checks import (
     cadence,
     checkpoints,
@@ -68,8 +68,8 @@ def check_named(code: str) -> Check:
     """
     by_code = {check.code: check for check in CHECKS}
     if code not in by_code:
-        near = difflib.get_close_matches(code, by_code, n=3, cutoff=0.0)
-        raise UnknownCheckError(f"unknown check {code!r}\n  nearest   {', '.join(near)}")
+        expected = f"one of {len(by_code)} checks"
+        raise UnknownCheckError(unknown("check", code, by_code, expected=expected))
     return by_code[code]
 
 

@@ -13,12 +13,12 @@ from typing import Annotated, Final
 import tyro
 from rich.console import Console
 
+from dqn_core.files import replace_text
 from probes.checks.check import Check, Component
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import load_dictionary
 from probes.faults.catalogue import ABSENT, FAULTS
 from probes.faults.fault import Fault
-from reports.files import write_text_atomically
 from reports.schema import Dictionary, ExitCode
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -53,8 +53,8 @@ def write_pages(dictionary: Dictionary, folder: Path) -> None:
     Raises:
         OSError: the folder cannot be written to.
     """
-    write_text_atomically(folder / CHECKS_PAGE, checks_page(dictionary))
-    write_text_atomically(folder / FAULTS_PAGE, faults_page(dictionary))
+    replace_text(folder / CHECKS_PAGE, checks_page(dictionary))
+    replace_text(folder / FAULTS_PAGE, faults_page(dictionary))
 
 
 def write_docs(

@@ -14,13 +14,13 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from dqn_core.files import replace_text
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose
 from probes.diagnosis.docs_pages import CHECKS_PAGE, DOCS, write_pages
 from probes.faults.catalogue import FAULTS
 from probes.faults.fault import Fault
 from probes.running.isolation import CheckJob, run_jobs
-from reports.files import write_text_atomically
 from reports.schema import (
     SCHEMA_VERSION,
     Dictionary,
@@ -31,7 +31,11 @@ from reports.schema import (
 )
 
 HEARTBEAT_S: Final = 10.0
-STORED: Final = Path(__file__).parent / "dictionary.json"
+IN_A_CHECKOUT: Final = (DOCS / CHECKS_PAGE).exists()
+# An installed package is left as it is, and has no pages beside it.
+STORED: Final = (
+    Path(__file__).parent / "dictionary.json" if IN_A_CHECKOUT else Path("runs") / "faults.json"
+)
 
 
 def measure(
@@ -58,8 +62,8 @@ def measure(
             console.print(f"{index:,} of {len(jobs):,} runs, {left:.0f} s left", style="dim")
     rows = [_row(fault, found[fault.name]) for fault in FAULTS]
     dictionary = judged(seed, rows, time.monotonic() - started)
-    write_text_atomically(out, dictionary_text(dictionary))
-    # An installed package has no docs beside it.
+    out.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(out, dictionary_text(dictionary))
     if (pages / CHECKS_PAGE).exists():
         write_pages(dictionary, pages)
     console.print(_table(dictionary))

@@ -83,7 +83,6 @@ class CountingCalls(CoreSubject):
     """Tells a `WarmupOfCall` when a call begins."""
 
     def train(self, steps: int) -> None:
-        """As the core's."""
         cast("WarmupOfCall", self.trainer).call_began = self.trainer.step
         super().train(steps)
 
@@ -92,7 +91,6 @@ class UpdatesTwice(Agent):
     """Each update is made twice: by the loop, and once more by the agent."""
 
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
-        """As the agent's, twice."""
         super().learn(batches, updates)
         return super().learn(batches, updates)
 
@@ -101,7 +99,6 @@ class StepsTheFirstAlone(GymnasiumEnvs):
     """The first environment is stepped; the others show what they showed, and pay nothing."""
 
     def step(self, action: Array) -> Tick:
-        """As the environments', but for the first alone."""
         tick = super().step(action[:1])
         for column in tick[1:]:
             column[1:] = 0
@@ -118,7 +115,6 @@ class TrainsInLongPieces(CoreSubject):
         super().__init__(make_env, longer, parts)
 
     def train(self, steps: int) -> None:
-        """As the core's, for as many rounds."""
         super().train(steps * self.round_steps)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
+from dqn_core.names import unknown
 from probes.faults import (
     cadence,
     checkpoints,
@@ -76,6 +76,6 @@ def fault_named(name: str) -> Fault:
     """
     by_name = {fault.name: fault for fault in FAULTS}
     if name not in by_name:
-        near = difflib.get_close_matches(name, by_name, n=3, cutoff=0.0)
-        raise UnknownFaultError(f"unknown fault {name!r}\n  nearest   {', '.join(near)}")
+        expected = f"one of {len(by_name)} faults"
+        raise UnknownFaultError(unknown("fault", name, by_name, expected=expected))
     return by_name[name]

@@ -17,7 +17,6 @@ class OptimizerForgotten(CoreSubject):
     """The optimizer is made anew on loading: its moments are lost."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, with an empty optimizer."""
         super().load(folder)
         self.optimizer.state.clear()
 
@@ -26,7 +25,6 @@ class ExplorationBeginsAnew(CoreSubject):
     """Steps are counted from loading on as far as epsilon is concerned."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's; the schedule of epsilon starts over."""
         super().load(folder)
         trainer, start = self.trainer, self.trainer.step
 
@@ -40,7 +38,6 @@ class RunWarmsUpAgain(CoreSubject):
     """The step is not restored, so the run warms up and explores as at its start."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, at step 0."""
         super().load(folder)
         self.trainer.step = 0
 
@@ -49,7 +46,6 @@ class TargetFrozenByLoading(CoreSubject):
     """The counter that syncs is never reached again after loading."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, without any further sync."""
         super().load(folder)
         self.trainer.agent.sync = lambda: None  # type: ignore[method-assign]  # of this one run
 
@@ -58,7 +54,6 @@ class SyncRescaledByLoading(CoreSubject):
     """The sync period is divided by the number of environments once more on loading."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, with a shorter period."""
         super().load(folder)
         agent = self.trainer.agent
         period = agent.recipe.loop.sync_period_updates // self.settings.num_envs
@@ -70,7 +65,6 @@ class TargetNotSaved(CoreSubject):
     """The target network is copied from the online network on loading."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, with a sync."""
         super().load(folder)
         Agent.sync(self.trainer.agent)
 
@@ -79,7 +73,6 @@ class MemoryNotSaved(CoreSubject):
     """The replay memory is empty after loading."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, with an empty memory."""
         empty = self.trainer.replay.state()
         super().load(folder)
         self.trainer.replay.load_state(empty)
@@ -89,7 +82,6 @@ class OnlineNetworkNotSaved(CoreSubject):
     """The weights that act after loading are those the run began with."""
 
     def load(self, folder: Path) -> None:
-        """As the subject's, with the weights of a fresh network."""
         begun = {name: w.clone() for name, w in self.online_net.state_dict().items()}
         super().load(folder)
         self.online_net.load_state_dict(begun)

@@ -33,7 +33,7 @@ class WatchedEnvs:
         return getattr(self._envs, name)
 
     def step(self, action: Array) -> Tick:
-        """As theirs, looked at."""
+        """Takes a step, and returns what is to be seen of it."""
         return self._look(self._envs.step(action))
 
 
@@ -50,7 +50,6 @@ class ClippedScore(CoreSubject):
     """Evaluation sums rewards that were clipped for the learner."""
 
     def evaluate(self, episodes: int) -> list[float]:
-        """As the subject's, in environments that clip."""
 
         def clipped(tick: Tick) -> Tick:
             return tick._replace(reward=np.clip(tick.reward, -1.0, 1.0))
@@ -63,7 +62,6 @@ class LimitedEpisodesDropped(CoreSubject):
     """Episodes that a time limit cuts are not counted."""
 
     def evaluate(self, episodes: int) -> list[float]:
-        """As the subject's, of more episodes, without those that were cut."""
         whole: list[bool] = []
 
         def note(tick: Tick) -> Tick:
@@ -89,7 +87,6 @@ class OtherNetworkEvaluated(CoreSubject):
     """Evaluation plays the target network: not the present weights, but older ones."""
 
     def evaluate(self, episodes: int) -> list[float]:
-        """As the subject's, with the other network."""
         agent = self.trainer.agent
         online_net, agent.online_net = agent.online_net, agent.target_net
         returns = super().evaluate(episodes)
@@ -101,7 +98,6 @@ class EvaluationLearns(CoreSubject):
     """Updates go on while an evaluation is played."""
 
     def evaluate(self, episodes: int) -> list[float]:
-        """As the subject's, with an update."""
         self.update(self.sample(self.settings.batch_size))
         return super().evaluate(episodes)
 

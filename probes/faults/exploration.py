@@ -31,7 +31,6 @@ class GreedyAlways(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, with epsilon zero."""
         return super().play(agent, np.zeros_like(epsilon), truncate_last=truncate_last)
 
 
@@ -41,7 +40,6 @@ class RandomAlways(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, with epsilon one."""
         return super().play(agent, np.ones_like(epsilon), truncate_last=truncate_last)
 
 
@@ -51,7 +49,6 @@ class CoinInverted(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, with one minus epsilon."""
         return super().play(agent, 1.0 - epsilon, truncate_last=truncate_last)
 
 
@@ -61,7 +58,6 @@ class SmallestValue(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, by negative values."""
         return super().play(
             _acting_by(lambda obs: -agent.q_values(obs)), epsilon, truncate_last=truncate_last
         )
@@ -73,7 +69,6 @@ class TargetNetworkActs(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, by the values of the target network."""
 
         def q_values(obs: Array) -> Array:
             values: Array = agent.target_net.infer(torch.from_numpy(obs)).numpy()
@@ -92,7 +87,6 @@ class ObservationBefore(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, an observation late."""
 
         def q_values(obs: Array) -> Array:
             late, self._before = self._before, obs.copy()
@@ -142,7 +136,6 @@ class ScheduleOfEpisode(Actor):
     def play(
         self, agent: Agent, epsilon: Chances, *, truncate_last: bool
     ) -> list[VectorTransition]:
-        """As the actor's, with epsilon by the length of the episode."""
         steps = self._length + np.arange(len(epsilon))[:, None]
         restarted = schedules.epsilon(steps.ravel(), agent.recipe.exploration, 0)
         return super().play(agent, restarted.reshape(epsilon.shape), truncate_last=truncate_last)
@@ -152,7 +145,6 @@ class GreedyWhileWarmingUp(Trainer):
     """Epsilon is applied only after the warm-up; until then it is zero."""
 
     def epsilon(self, steps: Steps) -> Chances:
-        """As the trainer's, but zero while warming up."""
         warm = steps >= self.recipe.replay.warmup_steps
         return super().epsilon(steps) * warm
 
@@ -161,7 +153,6 @@ class EpsilonPinned(Trainer):
     """A slip of precedence, or steps taken for progress from 0 to 1: at once at its minimum."""
 
     def epsilon(self, steps: Steps) -> Chances:
-        """As the trainer's in the end, once the warm-up is over."""
         over = self.recipe.replay.warmup_steps + self.recipe.exploration.decay_steps
         warm = steps >= self.recipe.replay.warmup_steps
         return super().epsilon(np.where(warm, over, steps))
@@ -171,7 +162,6 @@ class EpsilonNeverDecays(Trainer):
     """The schedule is given progress from 0 to 1 where it expects steps."""
 
     def epsilon(self, steps: Steps) -> Chances:
-        """As the trainer's, hardly a step after the warm-up."""
         return super().epsilon(np.minimum(steps, self.recipe.replay.warmup_steps + 1))
 
 
@@ -179,7 +169,6 @@ class EpsilonByTicks(Trainer):
     """The schedule counts ticks of all environments instead of steps."""
 
     def epsilon(self, steps: Steps) -> Chances:
-        """As the trainer's, after so many ticks."""
         return super().epsilon(steps // self.recipe.loop.num_envs)
 
 

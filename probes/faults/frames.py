@@ -59,7 +59,6 @@ class OneBuffer(CoreSubject):
     """Every observation is handed out in the same buffer."""
 
     def preprocess(self, emulator: Env) -> Env:
-        """As the core's, with the buffer around it."""
         env = super().preprocess(emulator)
         space = env.observation_space
         buffer = np.zeros(space.shape or (), space.dtype)

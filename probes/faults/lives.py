@@ -77,7 +77,6 @@ class LifeEndsGame(AtariEnvs):
     """A lost life resets the game."""
 
     def step(self, action: npt.NDArray[np.int64]) -> Tick:
-        """As the core's, with a reset to come after every end."""
         tick = super().step(action)
         self._must_reset = tick.terminated | tick.truncated
         self._must_fire &= ~self._must_reset
@@ -88,7 +87,6 @@ class LimitTerminates(AtariEnvs):
     """The limit of an episode is taken for an end of the task."""
 
     def step(self, action: npt.NDArray[np.int64]) -> Tick:
-        """As the core's, with both kinds of end in one flag."""
         tick = super().step(action)
         none = np.zeros_like(tick.truncated)
         return tick._replace(terminated=tick.terminated | tick.truncated, truncated=none)

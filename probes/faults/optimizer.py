@@ -45,7 +45,6 @@ class AnotherLibrarysOptimizer(Agent):
     """The optimizer differs in a detail from torch's of that name: Adam without bias correction."""
 
     def apply_gradients(self) -> None:
-        """As the agent's, the running means taken as they are."""
         (group,) = self.optimizer.param_groups
         beta1, beta2 = group["betas"]
         for leaf in self._optimized_tensors:
@@ -63,7 +62,6 @@ class OptimizerMadeAnew(Agent):
     """The optimizer is made anew at every update: what it remembers is lost."""
 
     def apply_gradients(self) -> None:
-        """As the agent's, by an optimizer that has seen nothing yet."""
         self.optimizer = make_optimizer(self.recipe, self._optimized_tensors)
         super().apply_gradients()
 

@@ -19,7 +19,6 @@ class ResetInTheSameStep(GymnasiumEnvs):
     """Environments reset as soon as an episode ends, and show the next one's first observation."""
 
     def step(self, action: Array) -> Tick:
-        """As the environments', after any reset."""
         tick = super().step(action)
         return tick._replace(next_obs=super().begin(tick.terminated | tick.truncated))
 
@@ -33,7 +32,6 @@ class ResetStoredAsStep(Replay):
     """A reset takes a step of its own, from the last observation to the next episode's first."""
 
     def start(self, envs: Array, obs: Array) -> None:
-        """As the memory's, with a transition that leads there."""
         super().start(envs, obs)
         again = envs[self._num_rows[envs] > 1]
         number = self._num_rows[again] - 2
@@ -48,7 +46,6 @@ class NextRowOfNextEpisode(Replay):
     """Next observations are read from the next row, though another episode begins there."""
 
     def gather(self, env: Array, row: Array) -> Batch:
-        """As the memory's; where an episode ended, followed by the next one's first row."""
         batch = super().gather(env, row)
         ended = (self._terminated | self._truncated)[batch.slots]
         crossing = np.flatnonzero(ended & (row + 2 < self._num_rows[env]))
@@ -61,7 +58,6 @@ class EndsSwapped(Replay):
     """Time limits are stored as ends of the task, and ends of the task as time limits."""
 
     def append(self, action: Array, reward: Array, *ends_and_next: Array) -> None:
-        """As the memory's, with the two kinds of end swapped."""
         terminated, truncated, next_obs = ends_and_next
         super().append(action, reward, truncated, terminated, next_obs)
 

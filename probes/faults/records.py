@@ -60,9 +60,8 @@ class TrainingReturnsClipped(Retelling):
     def retell(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
-        """As summed after clipping."""
         del truncate_last
-        return [episode._replace(total=float(np.clip(rewards, -1.0, 1.0).sum()))]
+        return [episode._replace(episode_return=float(np.clip(rewards, -1.0, 1.0).sum()))]
 
 
 class TrainingReturnsDiscounted(Retelling):
@@ -71,9 +70,10 @@ class TrainingReturnsDiscounted(Retelling):
     def retell(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
-        """As summed with a discount."""
         del truncate_last
-        return [episode._replace(total=float(DISCOUNT ** np.arange(len(rewards)) @ rewards))]
+        return [
+            episode._replace(episode_return=float(DISCOUNT ** np.arange(len(rewards)) @ rewards))
+        ]
 
 
 class TruncatedDropped(Retelling):
@@ -82,7 +82,6 @@ class TruncatedDropped(Retelling):
     def retell(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
-        """As it was, or not at all."""
         del rewards
         return [] if truncate_last else [episode]
 
@@ -93,7 +92,6 @@ class RecordedTwice(Retelling):
     def retell(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
-        """As it was, once or twice."""
         del rewards
         return [episode, episode] if truncate_last else [episode]
 
@@ -106,9 +104,11 @@ class ReturnsGoOn(Retelling):
     def retell(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
-        """As summed since the last end that was not cut."""
         del rewards
-        total, length = self._told.total + episode.total, self._told.length + episode.length
+        total, length = (
+            self._told.episode_return + episode.episode_return,
+            self._told.length + episode.length,
+        )
         told = FinishedEpisode(episode.env, total, length)
         self._told = told if truncate_last else FinishedEpisode(0, 0.0, 0)
         return [told]
@@ -151,7 +151,7 @@ class OneSumForAll(Retelling):
     ) -> list[FinishedEpisode]:
         """With the sum of all environments; it is set back."""
         del truncate_last
-        told = episode._replace(total=self._sum + rewards[-1])
+        told = episode._replace(episode_return=self._sum + rewards[-1])
         self._sum = -rewards[-1]  # which is still to be added
         return [told]
 
@@ -160,7 +160,6 @@ class LimitHidden(GymnasiumEnvs):
     """At a time limit the environment is reset, and nobody is told: episodes go on and on."""
 
     def step(self, action: npt.NDArray[np.int64]) -> Tick:
-        """As the environments', without truncation."""
         tick = super().step(action)
         limited = tick.truncated
         if not limited.any():
@@ -232,7 +231,6 @@ class TargetsForValues(Agent):
     """The mean of the targets is recorded as that of the Q-values."""
 
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
-        """As the agent's, with targets for predictions."""
         errors, predicted = super().learn(batches, updates)
         return errors, predicted + errors
 
@@ -249,7 +247,6 @@ class StepsInTicks(CoreSubject):
     """Recorded steps are ticks of all environments."""
 
     def records(self) -> Records:
-        """As the core's, with fewer steps where there are many environments."""
         steps = self.trainer.step // self.settings.num_envs
         return replace(super().records(), steps=steps)
 
@@ -258,7 +255,6 @@ class RowsForUpdates(CoreSubject):
     """Sampled rows are recorded as updates."""
 
     def records(self) -> Records:
-        """As the core's, with rows counted."""
         rows = self.trainer.agent.updates * self.settings.batch_size
         return replace(super().records(), updates=rows)
 

@@ -21,7 +21,6 @@ class SampledAcrossWriteHead(Replay):
     """The oldest transition can be sampled when its first row is overwritten already."""
 
     def _evict(self, envs: Array, overwritten: Array, count: int) -> None:
-        """As the memory's, one row late."""
         super()._evict(envs, overwritten - 1, count)
 
 
@@ -38,7 +37,6 @@ class StackCrossesEpisodes(Replay):
     """Stacks ignore where episodes start, and hold frames of two of them."""
 
     def _write(self, envs: Array, obs: Array, history: Array) -> None:
-        """As the memory's, with stacks that reach back as far as there are rows."""
         before = self._num_rows[envs] + np.arange(len(obs))[:, None]
         del history
         super()._write(envs, obs, np.minimum(before, self.frame_stack - 1))
@@ -48,7 +46,6 @@ class IndexMovedWhileReading(Replay):
     """The row is moved on in place to read the next observation, and the columns after it lag."""
 
     def gather(self, env: Array, row: Array) -> Batch:
-        """As the memory's, with action, reward and end of the row after."""
         moved = self._base[env] + (row + 1) % self.rows
         return replace(
             super().gather(env, row),
@@ -62,7 +59,6 @@ class ColumnsSwapped(Replay):
     """Reward and end are given out in each other's place."""
 
     def gather(self, env: Array, row: Array) -> Batch:
-        """As the memory's, with two columns swapped."""
         batch = super().gather(env, row)
         return replace(batch, reward=batch.terminated.float(), terminated=batch.reward != 0)
 
@@ -73,7 +69,6 @@ class RewardOfPreviousStep(Replay):
     _previous: Array | float = 0.0
 
     def append(self, action: Array, reward: Array, *others: Array) -> None:
-        """As the memory's, with the rewards of the step before."""
         first = np.broadcast_to(self._previous, reward[:1].shape)
         super().append(action, np.concatenate([first, reward[:-1]]), *others)
         self._previous = reward[-1:]
@@ -83,7 +78,6 @@ class ActionOfOtherEnvironment(Replay):
     """Each environment's observations are stored with its neighbour's actions."""
 
     def append(self, action: Array, *others: Array) -> None:
-        """As the memory's, with rolled actions."""
         super().append(np.roll(action, 1, axis=1), *others)
 
 
@@ -101,7 +95,6 @@ class RewardsAsBytes(Replay):
     """Rewards are stored in a signed byte."""
 
     def append(self, action: Array, reward: Array, *others: Array) -> None:
-        """As the memory's, of what a byte leaves of the rewards."""
         super().append(action, reward.astype(np.int64).astype(np.int8), *others)
 
 
@@ -109,7 +102,6 @@ class ObservationsAsHalves(Replay):
     """Observations are stored as floats of 16 bits."""
 
     def _write(self, envs: Array, obs: Array, history: Array) -> None:
-        """As the memory's, of rounded observations."""
         super()._write(envs, obs.astype(np.float16).astype(obs.dtype), history)
 
 
@@ -117,7 +109,6 @@ class WholeStacksTwice(Replay):
     """Each transition is stored with both of its stacks, whole."""
 
     def append(self, *columns: Array) -> None:
-        """As the memory's, and once more in full."""
         super().append(*columns)
         batch = self.gather(*self.transitions())
         both = torch.cat([batch.obs, batch.next_obs], dim=1).numpy()
@@ -126,7 +117,6 @@ class WholeStacksTwice(Replay):
         self._whole[batch.slots] = both
 
     def state(self) -> dict[str, Array]:
-        """As the memory's; frames are the whole stacks."""
         return super().state() | ({"obs": self._whole} if self.frame_stack > 1 else {})
 
 

@@ -78,7 +78,6 @@ class EnvironmentsUnseeded(GymnasiumEnvs):
     """No reset is given a seed, or a wrapper drops it."""
 
     def reset(self) -> Array:
-        """As the environments', without seeds."""
         for index, env in enumerate(self._envs):
             self._obs[index], _ = env.reset()
         return self._obs.copy()
@@ -88,7 +87,6 @@ class EnvironmentsAlike(GymnasiumEnvs):
     """All environments get the seed of the last one, as by a closure that is bound late."""
 
     def reset(self) -> Array:
-        """As the environments', all with one seed."""
         self._seeds[:] = self._seeds[-1]
         return super().reset()
 
@@ -97,7 +95,6 @@ class SeededAtEveryReset(GymnasiumEnvs):
     """Every reset is given the same seed: all episodes start alike."""
 
     def begin(self, ended: npt.NDArray[np.bool_]) -> Array:
-        """As the environments', from the seed again."""
         for index in np.flatnonzero(ended):
             self._obs[index], _ = self._envs[index].reset(seed=int(self._seeds[index]))
         return self._obs.copy()

@@ -39,7 +39,6 @@ class StacksTwice(CoreSubject):
     """The stacks are stacked again: sixteen frames of seven steps."""
 
     def preprocess(self, emulator: Env) -> Env:
-        """As the core's, with the second stack around it."""
         stacks = gymnasium.wrappers.FrameStackObservation(super().preprocess(emulator), 4)
         _, _, height, width = stacks.observation_space.shape or ()
         space = gymnasium.spaces.Box(0, 255, (16, height, width), np.uint8)
@@ -58,7 +57,6 @@ class StacksRawFrames(CoreSubject):
     """Every skipped frame is pushed to the stack, which then spans one step."""
 
     def preprocess(self, emulator: Env) -> Env:
-        """As the core's, with the skip around the stack."""
         return _FourTimes(super().preprocess(emulator))
 
 

@@ -47,7 +47,6 @@ class SharedFeatures(Agent):
         self.target_net = SharingNetwork(self.online_net)
 
     def sync(self) -> None:
-        """As the agent's, of a network in parts."""
         self.target_net.load_state_dict(self.online_net.state_dict())
 
 
@@ -70,7 +69,6 @@ class BootstrapsFromOnline(Agent):
     """Next values are the online network's; the target network is kept, and never asked."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, of the wrong network."""
         lagged, self.target_net = self.target_net, self.online_net
         target = super().td_target(batch)
         self.target_net = lagged
@@ -81,7 +79,6 @@ class SyncsOnlyAfterBlocks(Agent):
     """Whether a sync is due is asked once a block: it waits for a common multiple."""
 
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
-        """As the agent's, then a sync where the count happens to fit."""
         learned = super().learn(batches, updates)
         if self.updates % self.recipe.loop.sync_period_updates == 0:
             super().sync()

@@ -21,7 +21,6 @@ class NoTerminalMask(Agent):
     """The end of an episode is not used; its last observation is bootstrapped from."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, with no row marked as ended."""
         return super().td_target(replace(batch, terminated=torch.zeros_like(batch.terminated)))
 
 
@@ -43,7 +42,6 @@ class TargetAveragedOverBatch(Agent):
     """A broadcast of [B, 1] against [B] regresses every row on the mean of all targets."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, then averaged."""
         target = super().td_target(batch)
         return target.mean().expand_as(target)
 
@@ -52,7 +50,6 @@ class DoubleSwapped(Agent):
     """In double DQN the target network chooses and the online network values."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, with the networks in each other's place if there are two parts."""
         if not self.recipe.td.double:
             return super().td_target(batch)
         self.online_net, self.target_net = self.target_net, self.online_net
@@ -79,7 +76,6 @@ class SoftMaximum(Agent):
     """The next value is the mean of the target Q-values weighted by their softmax."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, with less than the maximum as the next value."""
         target_q = self.target_net.infer(batch.next_obs)
         next_value = (target_q.softmax(dim=1) * target_q).sum(dim=1)
         return td.td_target(batch.reward, batch.terminated, next_value, self.recipe.td.gamma)
@@ -89,7 +85,6 @@ class TargetNotDetached(Agent):
     """The loss is differentiated through the target: the target network is left with gradients."""
 
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
-        """As the agent's, then what autograd would have left in the target network."""
         learned = super().learn(batches, updates)
         goes_on = (~batches.terminated).float()
         self.target_net.requires_grad_(requires_grad=True)
@@ -104,7 +99,6 @@ class LossSummed(Agent):
     """The loss is summed over the batch instead of averaged."""
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """As the agent's, with every row at full weight."""
         return super().update(obs, target, weight * len(weight))
 
 

@@ -16,7 +16,6 @@ class TimeLimitTerminates(Replay):
     def append(
         self, action: Array, reward: Array, terminated: Array, truncated: Array, next_obs: Array
     ) -> None:
-        """As the memory's, with one flag for both ends."""
         super().append(action, reward, terminated | truncated, truncated, next_obs)
 
 

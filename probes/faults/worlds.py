@@ -21,7 +21,6 @@ class MaximumOverBatch(Agent):
     """All rows bootstrap from the largest next Q-value of the whole batch."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, with one next value for all rows."""
         best = self.target_net.infer(batch.next_obs).max()
         return _bootstrapped(self, batch, best.expand(len(batch.action)))
 
@@ -30,7 +29,6 @@ class MeanOverActions(Agent):
     """The mean of the next Q-values is bootstrapped from, not their maximum."""
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As the agent's, with the mean as the next value."""
         return _bootstrapped(self, batch, self.target_net.infer(batch.next_obs).mean(dim=1))
 
 
@@ -38,7 +36,6 @@ class SyncedOnce(Agent):
     """The target network is synced once and never again."""
 
     def sync(self) -> None:
-        """As the agent's, the first time."""
         if self.updates == self.recipe.loop.sync_period_updates:
             super().sync()
 
@@ -47,7 +44,6 @@ class BigErrorsIgnored(Agent):
     """The TD error is clipped inside a squared loss: beyond 1 there is no gradient."""
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """As the agent's, with no weight where the error is large."""
         small = (target - self.online_net.infer(obs)).abs() <= 1.0
         return super().update(obs, target, weight * small)
 
@@ -56,7 +52,6 @@ class NegativeErrorsIgnored(Agent):
     """The TD error is clipped to [0, 1]: values are pulled up, never down."""
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """As the agent's, with no weight where the error is negative."""
         return super().update(obs, target, weight * (target > self.online_net.infer(obs)))
 
 
@@ -78,7 +73,6 @@ class SoftmaxNetwork(QNetwork):
         return values
 
     def vjp(self, obs: Tensor) -> tuple[Tensor, Pullback]:
-        """As `QNetwork.vjp`, through the softmax."""
         q, pullback = self.net.vjp(obs)
         values = q.softmax(dim=1)
 
@@ -102,7 +96,6 @@ class ActionsOfOtherRows(Replay):
     """Actions are read with an index that was changed for another column."""
 
     def gather(self, env: Array, row: Array) -> Batch:
-        """As the memory's, with each action in the row after its own."""
         batch = super().gather(env, row)
         return replace(batch, action=batch.action.roll(1))
 
@@ -112,16 +105,13 @@ class NewestFirst(Batch):
 
     @property
     def obs(self) -> Tensor:
-        """As the batch's, newest frame first."""
         return super().obs.flip(1)
 
     @property
     def next_obs(self) -> Tensor:
-        """As the batch's, newest frame first."""
         return super().next_obs.flip(1)
 
     def rows(self, start: int, stop: int) -> Batch:
-        """As the batch's, backwards too."""
         return _newest_first(super().rows(start, stop))
 
 
@@ -129,7 +119,6 @@ class FramesReversedInReplay(Replay):
     """Stacks come out of the replay memory newest first; acting has the newest last."""
 
     def gather(self, env: Array, row: Array) -> Batch:
-        """As the memory's, with stacks that run backwards."""
         batch = super().gather(env, row)
         return _newest_first(batch) if self.frame_stack > 1 else batch
 

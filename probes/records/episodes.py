@@ -13,7 +13,7 @@ from probes.subject import Records
 def returns_are_raw(records: Records, facts: Facts) -> Outcome:
     """Every recorded return is that of an episode which was played."""
     recorded = _rounded(column(records, "episode_return"))
-    paid = _rounded(episode.total for episode in known(facts, "paid"))
+    paid = _rounded(episode.episode_return for episode in known(facts, "paid"))
     invented = [total for total in recorded if total not in paid]
     return Outcome(
         holds=not invented,
@@ -28,7 +28,7 @@ def returns_are_raw(records: Records, facts: Facts) -> Outcome:
 def episodes_count_once(records: Records, facts: Facts) -> Outcome:
     """As many episodes are recorded as ended, and none of them twice."""
     recorded = _rounded(column(records, "episode_return"))
-    paid = _rounded(episode.total for episode in known(facts, "paid"))
+    paid = _rounded(episode.episode_return for episode in known(facts, "paid"))
     times, due = Counter(recorded), Counter(paid)
     twice = [total for total, count in times.items() if 0 < due[total] < count]
     return Outcome(

@@ -27,7 +27,7 @@ SAME: Final = 1e-3
 class Episode(NamedTuple):
     """An episode: its undiscounted raw return, and its length in agent steps."""
 
-    total: float
+    episode_return: float
     length: int
 
 

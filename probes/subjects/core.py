@@ -24,7 +24,7 @@ from dqn_core.recipes.schema import Recipe
 from dqn_core.records import BlockRecord
 from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream
-from probes.subject import Array, Env, EnvMaker, Records, Settings, Transitions
+from probes.subject import Array, Env, EnvMaker, Records, Settings, Subject, Transitions
 from probes.subjects.core_atari import CoreAtari, EmulatorVector
 from reports.command_line import next_command
 
@@ -65,7 +65,7 @@ class Parts:
         return self.trainer(recipe, seed, device, self.agent, self.replay, self.actor)
 
 
-class CoreSubject:
+class CoreSubject(Subject):
     """The bundled core; offers every capability but those it has no part for.
 
     Args:
@@ -124,13 +124,12 @@ class CoreSubject:
         return self.trainer.agent.optimizer
 
     def train(self, steps: int) -> None:
-        """As `Subject.train`; rounds up to blocks."""
+        """Goes on training; rounds up to blocks."""
         goal = self.trainer.step + steps
         while self.trainer.step < goal:
             self._recorded.append(next(self._blocks))
 
     def q_values(self, obs: Array) -> Array:
-        """As `Subject.q_values`."""
         return self.trainer.agent.q_values(obs)
 
     def target_values(self, obs: Array) -> Array:

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from probes.subject import Array, Env, EnvMaker, Records, Settings, Transitions, Unsupported
+from probes.subject import (
+    Array,
+    Env,
+    EnvMaker,
+    Records,
+    Settings,
+    Subject,
+    Transitions,
+    Unsupported,
+)
 
 try:
     from stable_baselines3 import DQN
@@ -33,7 +42,7 @@ except ImportError as error:
     ) from error
 
 
-class StableBaselines3:
+class StableBaselines3(Subject):
     """Stable-Baselines3's DQN; offers every capability that its public members allow.
 
     Two things are said in its own words: it syncs by agent steps, counted from the first one, and
@@ -96,11 +105,10 @@ class StableBaselines3:
         return self.model.policy.optimizer
 
     def train(self, steps: int) -> None:
-        """As `Subject.train`; rounds up to rollouts."""
+        """Goes on training; rounds up to rollouts."""
         self.model.learn(steps, reset_num_timesteps=False, log_interval=sys.maxsize)
 
     def q_values(self, obs: Array) -> Array:
-        """As `Subject.q_values`."""
         return self._values(self.online_net, obs)
 
     def target_values(self, obs: Array) -> Array:
@@ -215,7 +223,6 @@ class _Noting(Logger):
         self.logged: dict[str, list[tuple[int, float]]] = {key: [] for key in noted}
 
     def record(self, key: str, value: Any, exclude: str | tuple[str, ...] | None = None) -> None:
-        """As the library's."""
         super().record(key, value, exclude)
         if key in self.logged:
             self.logged[key].append((self._model.num_timesteps, float(value)))
@@ -238,7 +245,7 @@ class _These(ReplayBuffer):
         )
 
     def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
-        """As the library's; `batch_size` is the number of these transitions."""
+        """These transitions, whatever `batch_size` says."""
         del batch_size, env
         return self._drawn
 

@@ -86,7 +86,7 @@ class Emulator(gymnasium.Env[npt.NDArray[np.uint8], int]):
         return self
 
     def get_action_meanings(self) -> list[str]:
-        """As ALE's environment names its actions."""
+        """Names of the actions, as ALE's environment gives them."""
         return list(MEANINGS)
 
     def lives(self) -> int:

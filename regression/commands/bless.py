@@ -1,22 +1,16 @@
-"""Commands on what is stored: accept a reference, list references, merge run folders."""
+"""The command `bless`: accepts a finished run as the reference of its recipe."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-from rich.console import Console
-
+from regression.console import say
 from regression.job.job import resolve_job
 from regression.job.job_file import read_job
 from regression.job.run_folders import RUNS
-from regression.runs.merge import merge_runs
 from regression.store.blessing import BlessingError, describe_move, proposed, refuse_thoughtless
-from regression.store.references import history as bundles
 from regression.store.references import put_in_force
-from reports.command_line import next_command
 from reports.load import ArtifactError, read_verdict
 from reports.schema import VERDICT_FILE, ExitCode, Verdict
 
@@ -36,49 +30,17 @@ def bless(
     run = run or _latest_run(game)
     verdict = read_verdict(run)
     today = datetime.now(UTC).date().isoformat()
-    bundle, curves = proposed(run, verdict, read_job(run), reason, today, references)
-    _say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
-    _say(f"blessed as {put_in_force(bundle, curves, references)}")
-    return ExitCode.OK
-
-
-def history(game: str = "", recipe: str = "", references: Path | None = None) -> ExitCode:
-    """Lists the references of a recipe, the one in force first; each is verified.
-
-    Args:
-        game: cartpole or pong; cartpole, if not given.
-        recipe: name of another recipe than the game's own on a CPU, or of imported curves.
-        references: folder of the references; the package's own, if not given.
-    """
-    name = recipe or resolve_job(game or "cartpole", "", "", "cpu", "").recipe.name
-    for bundle in bundles(name, references):
-        _say(
-            f"{bundle.content_hash[:16]}  {bundle.blessed_on}  {bundle.recipe} on {bundle.device}, "
-            f"{len(bundle.seeds)} seeds, recipe {bundle.recipe_hash[:16]}\n"
-            f"  {bundle.reason}\n"
-            f"  {describe_move(bundle.moved)}"
-        )
-    return ExitCode.OK
-
-
-def merge(
-    into: Annotated[Path, tyro.conf.Positional], runs: Annotated[list[Path], tyro.conf.Positional]
-) -> ExitCode:
-    """Brings the sealed units of several runs of one job into one folder.
-
-    Args:
-        into: folder of the whole run; made if missing.
-        runs: folders to take units from; nothing in them is changed.
-    """
-    for note in merge_runs(into, runs):
-        _say(note)
-    _say(f"judge the whole with {next_command('regress', resume=str(into))}")
+    bundle, curves = proposed(
+        run, verdict, read_job(run), reason=reason, today=today, references_dir=references
+    )
+    say(f"{run}\njudged: {verdict.verdict}: {verdict.sentence}\n{describe_move(bundle.moved)}")
+    say(f"blessed as {put_in_force(bundle, curves, references)}")
     return ExitCode.OK
 
 
 def _latest_run(game: str) -> Path:
     """The newest finished run of a game; of any, for ""."""
-    wanted = resolve_job(game, "", "", "cpu", "").game if game else ""
+    wanted = resolve_job(game, device="cpu").game if game else ""
     found: dict[Path, Verdict] = {}
     for path in RUNS.glob(f"*-*/{VERDICT_FILE}"):  # of both kinds, and not of runs/latest
         try:
@@ -91,7 +53,3 @@ def _latest_run(game: str) -> Path:
             f"there is no finished run{f' of {wanted}' if wanted else ''} in {RUNS}"
         )
     return max(fitting, key=lambda path: (fitting[path].started_utc, path.name))
-
-
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)

@@ -12,7 +12,9 @@ import pandas as pd
 from rich.console import Console
 
 from dqn_core.device import prepare_device
+from dqn_core.files import replace_text
 from probes.faults.catalogue import fault_named
+from regression.console import say
 from regression.gate.curves import returns_of
 from regression.gate.error_rates import (
     HEALTHY_SPLITS,
@@ -24,10 +26,9 @@ from regression.gate.error_rates import (
 )
 from regression.gate.value_shift import QUANTITIES, means_of
 from regression.job.job import Job, resolve_job
-from regression.machine.fingerprint import source_digest
+from regression.machine.source_digest import source_digest
 from regression.runs.stages import Regression
 from regression.store.references import UnusableReferenceError, load_reference
-from reports.files import write_text_atomically
 from reports.load import MissingArtifactError, read_verdict
 from reports.rows import difference_sd
 from reports.schema import ExitCode, Verdict, VerdictName
@@ -63,7 +64,7 @@ def calibrate(train: str = "", recipe: str = "", device: str = "cpu") -> ExitCod
     console = Console()
     if train:
         names = list(TRAINED) if train == "1" else train.split(",")
-        jobs = [resolve_job("cartpole", recipe, "", device, name) for name in names]
+        jobs = [resolve_job("cartpole", recipe=recipe, device=device, fault=name) for name in names]
         # What cannot work says so before an hour of training: no reference, no place for the fault.
         load_reference(jobs[0].recipe)
         for job in jobs:
@@ -72,18 +73,26 @@ def calibrate(train: str = "", recipe: str = "", device: str = "cpu") -> ExitCod
             )
         train_faults(jobs, FOLDER, console)
         return ExitCode.OK
-    job = resolve_job("cartpole", recipe, "", device, "")
-    rates = list(measure(job, SYNTHETIC_DRAWS, HEALTHY_SPLITS, PLANTED_SPLITS, console))
+    job = resolve_job("cartpole", recipe=recipe, device=device)
+    rates = list(
+        measure(
+            job,
+            synthetic=SYNTHETIC_DRAWS,
+            healthy=HEALTHY_SPLITS,
+            planted=PLANTED_SPLITS,
+            console=console,
+        )
+    )
     text = rates_markdown(rates) + "\n" + "".join(f"- {line}\n" for line in targets(rates))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(FOLDER / "rates.md", text)
-    write_text_atomically(FOLDER / "rates.csv", rates_table(rates).to_csv(index=False))
-    _say(console, f"{text}\n{FOLDER / 'rates.md'}")
+    replace_text(FOLDER / "rates.md", text)
+    replace_text(FOLDER / "rates.csv", rates_table(rates).to_csv(index=False))
+    say(f"{text}\n{FOLDER / 'rates.md'}", console)
     return ExitCode.OK
 
 
 def measure(
-    job: Job, synthetic: int, healthy: int, planted: int, console: Console
+    job: Job, *, synthetic: int, healthy: int, planted: int, console: Console
 ) -> Iterable[Rate]:
     """All rates that need no training, as they are found.
 
@@ -95,18 +104,18 @@ def measure(
         console: for what could not be measured, and progress.
     """
     for num_reference in (30, 100):
-        _say(console, f"imagined seeds, {num_reference} references, {synthetic} draws a shape ...")
+        say(f"imagined seeds, {num_reference} references, {synthetic} draws a shape ...", console)
         yield from synthetic_rates(num_reference, synthetic)
     try:
         _, stored = load_reference(job.recipe)
-        _say(
-            console,
+        say(
             f"stored seeds of {job.recipe.name}, {healthy} healthy splits, a minute or two ...",
+            console,
         )
         returns, inside = returns_of(stored, "reference"), means_of(stored, "reference")
         yield from stored_rates(returns, inside, healthy, planted)
     except (UnusableReferenceError, ValueError) as error:
-        _say(console, f"stored seeds: not measured: {error}")
+        say(f"stored seeds: not measured: {error}", console)
 
 
 def targets(rates: list[Rate]) -> list[str]:
@@ -189,17 +198,17 @@ def train_faults(jobs: list[Job], folder: Path, console: Console) -> pd.DataFram
             if spent:
                 minutes = sum(spent) / len(spent) * (len(jobs) - index) / 60
                 told += f", about {minutes:.0f} min left"
-            _say(console, told)
+            say(told, console)
             run.mkdir(parents=True, exist_ok=True)  # goes on with what an interruption left
             clock = time.monotonic()
             verdict = Regression(job, run, console, datetime.now(UTC)).run()
             spent.append(time.monotonic() - clock)
-        _say(console, f"{job.fault}: {verdict.verdict}: {verdict.sentence}")
+        say(f"{job.fault}: {verdict.verdict}: {verdict.sentence}", console)
         rows.append(_row(job, verdict))
         table = pd.DataFrame(rows)  # after each fault, so that an hour is never lost
-        write_text_atomically(place / "faults.csv", table.to_csv(index=False))
-        write_text_atomically(place / "faults.md", faults_markdown(table))
-    _say(console, str(place / "faults.md"))
+        replace_text(place / "faults.csv", table.to_csv(index=False))
+        replace_text(place / "faults.md", faults_markdown(table))
+    say(str(place / "faults.md"), console)
     return pd.DataFrame(rows)
 
 
@@ -263,7 +272,3 @@ def faults_markdown(table: pd.DataFrame) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return "—" if value is None or pd.isna(value) else format(value, form)
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

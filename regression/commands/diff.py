@@ -1,8 +1,7 @@
-"""The commands `diff` and `trace`."""
+"""The command `diff`: where two runs of one recipe and seed part."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,11 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from regression.console import say
 from regression.divergence.comparison import Comparison
 from regression.divergence.diff import compare_folders
 from regression.divergence.first_difference import Difference, Flip
-from regression.divergence.rerun import checkpoints, read_run, write_window
-from regression.job.job import UsageError
 from reports.schema import ExitCode
 
 
@@ -34,58 +32,15 @@ def diff(a: Path, b: Path, *, json: bool = False) -> ExitCode:
     return ExitCode.OK if found.equal else ExitCode.FAIL
 
 
-def trace(
-    run: Path, from_step: int, until_step: int, into: Path, *, values: bool = True
-) -> ExitCode:
-    """Runs a part of a run again and writes down every event of it.
-
-    Args:
-        run: folder of a run, of one seed.
-        from_step: where to begin; rounded down to the start of a block.
-        until_step: where to end; rounded up to the end of a block.
-        into: folder to be made.
-        values: keep all values, not their digests alone; without, no element can be told.
-    """
-    traced = read_run(run)
-    loop = traced.recipe.loop
-    if not 0 <= from_step < until_step <= loop.total_steps:
-        raise UsageError(
-            f"trace: expected 0 <= from_step < until_step <= {loop.total_steps}, got "
-            f"{from_step} and {until_step}"
-        )
-    first = from_step // loop.block_steps * loop.block_steps
-    kept = [step for step in checkpoints(traced) if step <= first]
-    checkpoint = checkpoints(traced)[max(kept)] if kept else None
-    try:
-        info = write_window(
-            traced,
-            into,
-            range(first, until_step, loop.block_steps),
-            checkpoint,
-            keep_values=values,
-        )
-    except OSError:
-        shutil.rmtree(into, ignore_errors=True)
-        raise
-    _say(f"steps {info.from_step} to {info.until_step} of {run}, into {into}")
-    if not info.reproduced:
-        _say("this machine and this code do not give the digests that the run has")
-    return ExitCode.OK
-
-
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
-
-
 def _show(found: Comparison) -> None:
-    _say(found.sentence)
+    say(found.sentence)
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _rows(found):
         table.add_row(Text(f"  {name}"), Text(value))
     if table.row_count:
         Console().print(table, highlight=False, markup=False)
     for line in (*found.notes, *found.commands):
-        _say(f"  {line}")
+        say(f"  {line}")
 
 
 def _rows(found: Comparison) -> list[tuple[str, str]]:

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final
 
 import tyro
 from pydantic import ValidationError
-from rich.console import Console
 
 from dqn_core.device import prepare_device
 from dqn_core.recipes.file import load_recipe
 from dqn_core.recipes.schema import Recipe
+from regression.console import say
 from regression.job.job import GAMES, UsageError
 from regression.machine.device_classes import DeviceClass, device_class
 from regression.machine.fingerprint import fingerprint
@@ -144,12 +144,12 @@ def _show_two(ours: Fingerprint, theirs: Fingerprint, *, as_json: bool) -> ExitC
         if ours.flat().get(name) != theirs.flat().get(name)
     }
     if as_json:
-        _say(_json({"level": claimed.level, "prevented_by": claimed.prevented_by,
+        say(_json({"level": claimed.level, "prevented_by": claimed.prevented_by,
                     "differing": differing}))  # fmt: skip
         return ExitCode.OK
     lines = [f"  {name}: {here or 'absent'} | {there or 'absent'}"
              for name, (here, there) in differing.items()]  # fmt: skip
-    _say(
+    say(
         "\n".join(
             [describe_claim(claimed, "of the two"), *_listed(claimed), "Differing fields:", *lines]
         )
@@ -168,21 +168,21 @@ def _show_here(place: DeviceClass, made: list[Observation], *, as_json: bool) ->
         told |= {"prevented_by": claimed.prevented_by, "references": references}
         told |= {"warnings": warnings, "repeats": repeats, "digests": [o.digests for o in made]}
         told |= {"load": _load()}
-        _say(_json(told))
+        say(_json(told))
         return code
     for title, fields in facts:
-        _say(f"{title}")
+        say(f"{title}")
         shown = [f"  {name}: {value}" for name, value in fields.items()]
         hashes = sum(name.startswith(BEHAVIOUR) for name in fields)
         shown = [line for line in shown if not line.startswith(f"  {BEHAVIOUR}")]
-        _say("\n".join([*shown, *([f"  behaviour: {hashes} hashes (--json)"] if hashes else [])]))
-    _say(f"  load: {_load()}\n\n{describe_claim(claimed, 'by itself')}")
-    _say("\n".join([*(f"{name}: {text}" for name, text in references.items()), *warnings]))
+        say("\n".join([*shown, *([f"  behaviour: {hashes} hashes (--json)"] if hashes else [])]))
+    say(f"  load: {_load()}\n\n{describe_claim(claimed, 'by itself')}")
+    say("\n".join([*(f"{name}: {text}" for name, text in references.items()), *warnings]))
     steps = len(made[0].digests)
     parted = next((n for n, pair in enumerate(zip(*(o.digests for o in made), strict=False), 1)
                    if pair[0] != pair[1]), 0)  # fmt: skip
     outcome = "equal bits" if repeats else f"bits part at window {parted} of {steps}"
-    _say(f"Self-test, two trainings of {steps} windows on {place.name}: {outcome}")
+    say(f"Self-test, two trainings of {steps} windows on {place.name}: {outcome}")
     return code
 
 
@@ -197,7 +197,3 @@ def _load() -> str:
 
 def _json(told: dict[str, Any]) -> str:
     return json.dumps(told, indent=1, sort_keys=True)
-
-
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands for curves that were not made here: import logs, and judge a run folder as it is."""
+"""The command `import`: makes a run folder of the logs of another program, and judges it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Annotated, Any, Final
 
 import tyro
 from pydantic import ValidationError
-from rich.console import Console
 
 from dqn_core.recipes.file import recipe_names
+from regression.console import say, say_verdict
 from regression.importers.event_files import TAG
 from regression.importers.formats import FORMATS, METRICS, guess_format
 from regression.importers.run_folder import read_logs, seeds_of, store_logs
 from regression.job.job import UsageError
 from regression.job.job_file import JobError, read_job
 from regression.job.log_protocol import IMPORTED, LogFormat, LogProtocol
-from regression.job.run_folders import LATEST, new_run_folder, point_latest_at
+from regression.job.run_folders import new_run_folder, point_latest_at
 from regression.runs.rejudge import judge_stored
-from reports.schema import EXIT_CODES, PAGE_FILE, ExitCode
+from reports.schema import EXIT_CODES, ExitCode
 
 # Which part of a log is read, if nothing else is asked for.
 SERIES: Final[dict[LogFormat, dict[str, str]]] = {
@@ -82,23 +82,13 @@ def import_logs(  # noqa: PLR0913  # one for each flag
     protocol = _as_asked(there, asked, into) if there else _new(asked)
     protocol, read = read_logs(logs, seeds_of(logs, seeds), protocol)
     for log in read:
-        _say("\n  ".join([str(log), *log.notes]))
+        say("\n  ".join([str(log), *log.notes]))
     folder = into or new_run_folder(f"import-{protocol.name}-{started:%Y%m%dT%H%M%S}")
-    store_logs(folder, protocol, read, _say)
+    store_logs(folder, protocol, read, say)
     if not into:
         point_latest_at(folder)
-    return judge(folder, references)
-
-
-def judge(run: tyro.conf.Positional[Path] = LATEST, references: Path | None = None) -> ExitCode:
-    """Compares a run folder, as it is, with the stored reference of its name.
-
-    Args:
-        run: folder of the run; its verdict and its page are written anew.
-        references: folder of the references; the package's own, if not given.
-    """
-    verdict = judge_stored(run, references, _say)
-    _say(f"{verdict.verdict}: {verdict.sentence}\n{run / PAGE_FILE}")
+    verdict = judge_stored(folder, references, say)
+    say_verdict(verdict, folder)
     return EXIT_CODES[verdict.verdict]
 
 
@@ -109,7 +99,7 @@ def _format(words: str, logs: tuple[Path, ...]) -> LogFormat:
         if len(guessed) > 1:
             told = ", ".join(f"{path} {name}" for name, path in guessed.items())
             raise UsageError(f"import: expected logs of one format, got {told}")
-        _say(f"format {next(iter(guessed))}, by what is there")
+        say(f"format {next(iter(guessed))}, by what is there")
         return next(iter(guessed))
     for known in FORMATS:
         if known == words:
@@ -154,7 +144,3 @@ def _as_asked(protocol: LogProtocol, asked: dict[str, Any], into: Path | None) -
         way_out = "next      import a new run, or leave these flags out"
         raise JobError("\n  ".join([f"{into} has another protocol", *differing, way_out]))
     return protocol
-
-
-def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)

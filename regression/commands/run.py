@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from dqn_core.device import prepare_device
 from dqn_core.files import require_room
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
+from regression.console import say, say_verdict
 from regression.job.job import Job, UsageError, resolve_job
 from regression.job.job_file import resumed_job
 from regression.job.run_folders import RUNS, new_run_folder, point_latest_at
@@ -26,7 +27,7 @@ from regression.runs.launchers.ray_cluster import LOCAL, RayLauncher
 from regression.runs.stages import Regression
 from regression.store.locks import WhenHeld
 from reports.command_line import next_command
-from reports.schema import EXIT_CODES, PAGE_FILE, ExitCode, Verdict
+from reports.schema import EXIT_CODES, ExitCode, Verdict
 
 LauncherName = Literal["local", "ray"]
 
@@ -74,16 +75,19 @@ def run(  # noqa: PLR0913  # one for each flag
             _preflight(job, resume or RUNS, chosen)
         console, started = Console(), datetime.now(UTC)
         folder = resume or new_run_folder(f"regress-{_name(jobs)}-{started:%Y%m%dT%H%M%S}")
-        _say(console, _headline(jobs, folder))
-        more = (folder, console, started, when_held, bits, references, chosen)
+        say(_headline(jobs, folder), console)
+        options: dict[str, Any] = {"when_held": when_held, "bits": bits}
+        options |= {"references_dir": references, "launcher": chosen}
         try:
-            asked = Regression(jobs, *more) if isinstance(jobs, Job) else DeviceMatrix(jobs, *more)
-            verdict = asked.run()
+            if isinstance(jobs, Job):
+                verdict = Regression(jobs, folder, console, started, **options).run()
+            else:
+                verdict = DeviceMatrix(jobs, folder, console, started, **options).run()
         except KeyboardInterrupt:
-            _say(console, f"interrupted; go on with {next_command('regress', resume=str(folder))}")
+            say(f"interrupted; go on with {next_command('regress', resume=str(folder))}", console)
             return ExitCode.INTERRUPTED
     point_latest_at(folder)
-    _show(console, verdict, folder / PAGE_FILE)
+    _show(console, verdict, folder)
     return EXIT_CODES[verdict.verdict]
 
 
@@ -104,7 +108,9 @@ def _asked(words: tuple[str, ...], devices: str, resume: Path | None) -> Job | l
     if resume:
         cells = resumed_cells(resume)
         if not cells:
-            return resumed_job(resume, game, recipe, seeds, devices or device, fault)
+            return resumed_job(
+                resume, game=game, recipe=recipe, seeds=seeds, device=devices or device, fault=fault
+            )
         if any(words) or (names and sorted(names) != sorted(job.device for job in cells)):
             raise UsageError(
                 f"{resume} knows what it is for: {', '.join(job.device for job in cells)}\n"
@@ -112,9 +118,12 @@ def _asked(words: tuple[str, ...], devices: str, resume: Path | None) -> Job | l
             )
         return cells
     if len(names) > 1:
-        return [resolve_job(game or "cartpole", recipe, seeds, name, fault) for name in names]
+        return [
+            resolve_job(game or "cartpole", recipe=recipe, seeds=seeds, device=name, fault=fault)
+            for name in names
+        ]
     place = device_class(devices or device or _best_device()).name
-    return resolve_job(game or "cartpole", recipe, seeds, place, fault)
+    return resolve_job(game or "cartpole", recipe=recipe, seeds=seeds, device=place, fault=fault)
 
 
 @contextmanager
@@ -163,9 +172,9 @@ def _headline(jobs: Job | list[Job], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _show(console: Console, verdict: Verdict, page: Path) -> None:
+def _show(console: Console, verdict: Verdict, folder: Path) -> None:
     for cell in verdict.cells:
-        _say(console, f"{cell.name}: {cell.verdict}: {cell.sentence}")
+        say(f"{cell.name}: {cell.verdict}: {cell.sentence}", console)
     for result in verdict.seeds:
         numbers = "  ".join(
             f"{label} {value:.3f}"
@@ -178,9 +187,5 @@ def _show(console: Console, verdict: Verdict, page: Path) -> None:
             if value is not None
         )
         line = f"seed {result.seed:<6} {result.status:9} {result.wall_s:6.1f} s  {numbers}"
-        _say(console, line)
-    _say(console, f"{verdict.verdict}: {verdict.sentence}\n{page}")
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(line, console)
+    say_verdict(verdict, folder, console)

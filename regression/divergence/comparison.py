@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import Field
 
+from dqn_core.names import dotted
 from dqn_core.processes import own_process
 from dqn_core.trace import TraceError
 from regression.divergence.causes import suggestion
 from regression.divergence.event_windows import EventWindow
 from regression.divergence.first_difference import Difference, Flip, first_difference, first_flip
 from regression.divergence.rerun import TracedRun
-from regression.job.job_file import flat
 from regression.machine.device_classes import device_class
 from reports.schema import Artifact
 
@@ -104,7 +104,7 @@ def require_same(a: dict[str, Any], b: dict[str, Any]) -> None:
     Raises:
         DifferentRunsError: naming every field of recipe and seed that differs.
     """
-    mine, theirs = (flat(run["recipe"]) | {"seed": run["seed"]} for run in (a, b))
+    mine, theirs = (dotted(run["recipe"]) | {"seed": run["seed"]} for run in (a, b))
     fields = differing(mine, theirs)
     if fields:
         lines = [f"  {name}: {x} in A, {y} in B" for name, (x, y) in fields.items()]

@@ -184,7 +184,9 @@ def _parted_block(
             if not again.reproduced(block)
         ]
         if failed:
-            found = _elsewhere(a, b, failed, x.step - a.recipe.loop.block_steps, last)
+            found = _elsewhere(
+                a, b, failed=failed, step=x.step - a.recipe.loop.block_steps, last=last
+            )
             if np.array_equal(x.digests, y.digests):
                 found.notes.append(
                     "Run again here, both go the same way: what parted them is not in recipe, seed "
@@ -202,7 +204,7 @@ def _parted_block(
 
 
 def _elsewhere(
-    a: TracedRun, b: TracedRun, failed: list[tuple[str, TracedRun]], step: int, last: int
+    a: TracedRun, b: TracedRun, *, failed: list[tuple[str, TracedRun]], step: int, last: int
 ) -> _Findings:
     """What to say where a run cannot be reproduced here."""
     names = " and ".join(name for name, _ in failed)

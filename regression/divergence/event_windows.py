@@ -16,9 +16,9 @@ import safetensors
 import safetensors.numpy
 from pydantic import Field, ValidationError
 
+from dqn_core.files import replace_text
 from dqn_core.trace import TraceError
 from regression.divergence.events import Event, EventSection, Moment
-from reports.files import write_text_atomically
 from reports.schema import Artifact
 
 FORMAT: Final = 1
@@ -124,7 +124,7 @@ class WindowWriter:
     def close(self, info: WindowInfo) -> None:
         """Makes the window readable."""
         stored = StoredWindow(info=info, sections=self._told)
-        write_text_atomically(self._folder / WINDOW_FILE, stored.model_dump_json() + "\n")
+        replace_text(self._folder / WINDOW_FILE, stored.model_dump_json() + "\n")
 
     def abandon(self) -> None:
         """Removes what was written."""

@@ -113,7 +113,7 @@ def _within(a: EventWindow, b: EventWindow, index: int) -> Difference:
             return _difference(kind, section, at)
         for at_a, at_b in zip(range(first, last), range(other, other_last), strict=True):
             if mine.events[at_a] != theirs.events[at_b]:
-                return _of_values(a, b, index, at_a, at_b)
+                return _of_values(a, b, index=index, at_a=at_a, at_b=at_b)
     raise AssertionError("sections with other chains have other events")
 
 
@@ -146,7 +146,7 @@ def _difference(kind: Kind, section: EventSection, at: int) -> Difference:
     )
 
 
-def _of_values(a: EventWindow, b: EventWindow, index: int, at_a: int, at_b: int) -> Difference:
+def _of_values(a: EventWindow, b: EventWindow, *, index: int, at_a: int, at_b: int) -> Difference:
     """What differs in an event that both have."""
     event, other = a.sections[index].events[at_a], b.sections[index].events[at_b]
     found = _difference("values", a.sections[index], at_a).model_copy(

@@ -69,13 +69,11 @@ class HeardStream(Stream):
         self._hear = hear
 
     def uniform(self, *shape: int) -> npt.NDArray[np.float64]:
-        """As `Stream.uniform`."""
         drawn = self._heard.uniform(*shape)
         self._hear(drawn)
         return drawn
 
     def integers(self, high: int, *shape: int) -> npt.NDArray[np.int64]:
-        """As `Stream.integers`."""
         drawn = self._heard.integers(high, *shape)
         self._hear(drawn)
         return drawn
@@ -114,14 +112,12 @@ class ObservedReplay(Replay):
     digest = 0
 
     def start(self, envs: npt.NDArray[np.int64], obs: Array) -> None:
-        """As `Replay.start`."""
         super().start(envs, obs)
         self._report("stored first obs", self._rows(self._obs, self._num_rows[:, None] - 1))
 
     def append(
         self, action: Array, reward: Array, terminated: Array, truncated: Array, next_obs: Array
     ) -> None:
-        """As `Replay.append`."""
         super().append(action, reward, terminated, truncated, next_obs)
         counters = np.concatenate([self._num_rows, self._first, self._end])
         self._report("replay counters", counters)
@@ -132,7 +128,6 @@ class ObservedReplay(Replay):
         self._report("stored next_obs", self._rows(self._obs, newest))
 
     def sample(self, stream: Stream, batch_size: int) -> Batch:
-        """As `Replay.sample`."""
         heard = HeardStream(stream, lambda d: self.recorder.learn("sample", "replay draws", d))
         return super().sample(heard, batch_size)
 
@@ -154,14 +149,12 @@ class ObservedAgent(Agent):
     _rows_of_update = 0
 
     def q_values(self, obs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """As `Agent.q_values`."""
         values = super().q_values(obs)
         self.recorder.act("acting obs", obs)
         self.recorder.act("acting Q-values", values)
         return values
 
     def learn(self, batches: Batch, updates: int) -> tuple[Tensor, Tensor]:
-        """As `Agent.learn`."""
         first, self._rows_of_update = self.updates, len(batches.action) // updates
         self._by_update("replay indices", batches.slots, first)
         for name in ("obs", "action", "reward", "next_obs", "terminated"):
@@ -171,7 +164,6 @@ class ObservedAgent(Agent):
         return errors, values
 
     def td_target(self, batch: Batch) -> Tensor:
-        """As `Agent.td_target`."""
         first = self.updates
         with (
             _heard(self.online_net, "infer", lambda q: self._by_update("next Q-values", q, first)),
@@ -184,7 +176,6 @@ class ObservedAgent(Agent):
         return target
 
     def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """As `Agent.update`."""
 
         def hear(result: tuple[Tensor, Pullback]) -> None:
             self._now("Q-values", result[0])
@@ -193,7 +184,6 @@ class ObservedAgent(Agent):
             return super().update(obs, target, weight)
 
     def apply_gradients(self) -> None:
-        """As `Agent.apply_gradients`."""
         update = self.updates + 1
         for name, parameter in self.online_net.named_parameters():
             if parameter.grad is not None:
@@ -204,7 +194,6 @@ class ObservedAgent(Agent):
             self.recorder.learn("update", name, values, update)
 
     def sync(self) -> None:
-        """As `Agent.sync`."""
         super().sync()
         for name, parameter in self.target_net.named_parameters():
             self.recorder.learn("update", f"sync of {name}", parameter, self.updates)

@@ -32,7 +32,7 @@ UNIT_FILE: Final = "unit.json"
 DIGESTS: Final = slice(2, -1)  # columns of a trace between the counters and the chain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TracedRun:
     """A run as its folder tells of it.
 
@@ -88,13 +88,13 @@ def read_run(folder: Path) -> TracedRun:
     key = told.get("key", {})
     fault = str(key.get("fault", ""))
     return TracedRun(
-        folder,
-        trace,
-        recipe,
-        fault,
-        fault_named(fault).parts if fault else Parts(),
-        dict(told.get("fingerprint", {})),
-        str(key.get("device", trace.header["device"])),
+        folder=folder,
+        trace=trace,
+        recipe=recipe,
+        fault=fault,
+        parts=fault_named(fault).parts if fault else Parts(),
+        fingerprint=dict(told.get("fingerprint", {})),
+        device_class=str(key.get("device", trace.header["device"])),
     )
 
 

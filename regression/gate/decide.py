@@ -18,10 +18,10 @@ hand, `error_rates` measures the whole gate.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb
 from typing import Final
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from regression.gate.curves import Scores, Vector
 from regression.gate.permutation import holm, permutation_p, smallest_p
@@ -163,8 +163,16 @@ def _reach(num_reference: int, num_candidate: int) -> float:
 def _look(unit: str, reference: Scores, candidate: Scores, stage: int) -> list[Criterion]:
     """All criteria on one stage's seeds, the one that decides first."""
     alpha = STAGE_ONE_ALPHA if stage == 1 else STAGE_TWO_ALPHA
-    area = _drop(AREA, unit, reference.area, candidate.area, alpha)
-    besides = [_drop(FINAL, unit, reference.final_tenth, candidate.final_tenth, BESIDES_ALPHA)]
+    area = _drop(AREA, unit, reference=reference.area, candidate=candidate.area, alpha=alpha)
+    besides = [
+        _drop(
+            FINAL,
+            unit,
+            reference=reference.final_tenth,
+            candidate=candidate.final_tenth,
+            alpha=BESIDES_ALPHA,
+        )
+    ]
     random_level = float(reference.first_tenth.mean())
     alive = random_level + ALIVE_SHARE * (float(reference.final_tenth.mean()) - random_level)
     if alive > random_level:
@@ -187,11 +195,13 @@ def _look(unit: str, reference: Scores, candidate: Scores, stage: int) -> list[C
     ]
 
 
-def _drop(name: str, unit: str, reference: Vector, candidate: Vector, alpha: float) -> Criterion:
+def _drop(name: str, unit: str, *, reference: Vector, candidate: Vector, alpha: float) -> Criterion:
     """Is the candidate's mean below the reference's by more than the margin?"""
     spread = float(np.std(reference, ddof=1))
     p_value = permutation_p(reference, candidate + MARGIN_SD * spread)
-    return criterion_of(name, unit, reference, candidate, p_value, alpha)
+    return criterion_of(
+        name, unit, reference=reference, candidate=candidate, p_value=p_value, alpha=alpha
+    )
 
 
 def _deaths(reference: Vector, candidate: Vector) -> Criterion:
@@ -202,7 +212,9 @@ def _deaths(reference: Vector, candidate: Vector) -> Criterion:
         candidate: [k] float64, likewise.
     """
     p_value = _fisher(reference, candidate)
-    made = criterion_of(DEAD, "of 1", reference, candidate, p_value, BESIDES_ALPHA)
+    made = criterion_of(
+        DEAD, "of 1", reference=reference, candidate=candidate, p_value=p_value, alpha=BESIDES_ALPHA
+    )
     smallest = _fisher(reference, np.ones_like(candidate))
     return made.model_copy(update={"margin_sd": 0.0, "smallest_p": smallest})
 
@@ -213,14 +225,12 @@ def _fisher(reference: Vector, candidate: Vector) -> float:
     References:
         Fisher 1935, "The Logic of Inductive Inference": the exact test of a 2x2 table.
     """
-    size, chosen = len(reference) + len(candidate), len(candidate)
-    dead, found = int(reference.sum() + candidate.sum()), int(candidate.sum())
-    ways = range(found, min(dead, chosen) + 1)
-    return sum(comb(dead, k) * comb(size - dead, chosen - k) for k in ways) / comb(size, chosen)
+    table = np.array([[group.sum(), (1 - group).sum()] for group in (candidate, reference)], int)
+    return float(fisher_exact(table, alternative="greater").pvalue)
 
 
 def criterion_of(
-    name: str, unit: str, reference: Vector, candidate: Vector, p_value: float, alpha: float
+    name: str, unit: str, *, reference: Vector, candidate: Vector, p_value: float, alpha: float
 ) -> Criterion:
     """A comparison that stands besides, of stage one, with the margin of the area."""
     return Criterion(

@@ -9,11 +9,11 @@ Splits of one set of seeds are not independent, so intervals of the second are a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import binomtest
 
 from regression.gate.curves import Curves, Scores, scores
 from regression.gate.decide import STAGE_ONE_ALPHA, STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, decide
@@ -59,6 +59,7 @@ class Rate:
 
     source: str
     change: str
+    _: KW_ONLY
     fails: int
     watches: int
     trials: int
@@ -72,19 +73,13 @@ class Rate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the true share of FAIL lies, with 95 % confidence."""
-        return clopper_pearson(self.fails, self.trials)
+        """Where the true share of FAIL lies, with 95 % confidence.
 
-
-def clopper_pearson(hits: int, trials: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share.
-
-    References:
-        Clopper & Pearson 1934, "The Use of Confidence or Fiducial Limits".
-    """
-    low = float(beta.ppf(0.025, hits, trials - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(0.975, hits + 1, trials - hits)) if hits < trials else 1.0
-    return low, high
+        References:
+            Clopper & Pearson 1934, "The Use of Confidence or Fiducial Limits".
+        """
+        exact = binomtest(self.fails, self.trials).proportion_ci(0.95, method="exact")
+        return float(exact.low), float(exact.high)
 
 
 def skewed(generator: np.random.Generator, size: tuple[int, int]) -> Matrix:
@@ -119,7 +114,9 @@ def synthetic_rates(num_reference: int, draws: int) -> Iterator[Rate]:
     """
     for key, (shape, draw) in enumerate(SHAPES.items()):
         generator = np.random.Generator(np.random.Philox(key=[num_reference, key]))
-        one, two = looks(generator, draw, num_reference, STAGE_ONE_SEEDS, draws)
+        one, two = looks(
+            generator, draw, num_reference=num_reference, num_candidate=STAGE_ONE_SEEDS, draws=draws
+        )
         tripped = one <= STAGE_ONE_ALPHA
         failed = tripped & (two <= STAGE_TWO_ALPHA)
         for index, drop in enumerate(DROPS_SD):

@@ -50,11 +50,17 @@ def permutation_p(better: Vector, worse: Vector) -> float:
 def _arrangements(num_better: int, num_worse: int) -> npt.NDArray[np.int64]:
     """Those of the test, [ways, num_worse] int64; the same whenever asked again."""
     generator = np.random.Generator(np.random.Philox(key=[num_better, num_worse]))
-    return subsets(generator, num_better + num_worse, num_worse, ENUMERATE_UP_TO, PERMUTATIONS)
+    return subsets(
+        generator,
+        size=num_better + num_worse,
+        chosen=num_worse,
+        most=ENUMERATE_UP_TO,
+        count=PERMUTATIONS,
+    )
 
 
 def subsets(
-    generator: np.random.Generator, size: int, chosen: int, most: int, count: int
+    generator: np.random.Generator, *, size: int, chosen: int, most: int, count: int
 ) -> npt.NDArray[np.int64]:
     """Ways to choose some of the pooled seeds.
 

@@ -43,20 +43,26 @@ def operating_curves(reference: Vector, num_candidate: int) -> list[OperatingCur
     curves = []
     for key, (name, draw) in enumerate(shapes.items()):
         generator = np.random.Generator(np.random.Philox(key=key))
-        one, two = looks(generator, draw, len(reference), num_candidate, DRAWS)
-        curves.append(_curve(name, one, two, len(reference), num_candidate))
+        one, two = looks(
+            generator, draw, num_reference=len(reference), num_candidate=num_candidate, draws=DRAWS
+        )
+        curves.append(
+            _curve(name, one, two, num_reference=len(reference), num_candidate=num_candidate)
+        )
     return curves
 
 
-def _curve(name: Shape, one: Matrix, two: Matrix, n: int, k: int) -> OperatingCurve:
+def _curve(
+    name: Shape, one: Matrix, two: Matrix, *, num_reference: int, num_candidate: int
+) -> OperatingCurve:
     tripped, failed = one <= STAGE_ONE_ALPHA, (one <= STAGE_ONE_ALPHA) & (two <= STAGE_TWO_ALPHA)
     return OperatingCurve(
         shape=name,
-        reference_n=n,
-        stage_one_n=k,
+        reference_n=num_reference,
+        stage_one_n=num_candidate,
         stage_two_n=STAGE_TWO_SEEDS,
         draws=len(one),
-        healthy_seeds=k + STAGE_TWO_SEEDS * float(tripped[:, 0].mean()),
+        healthy_seeds=num_candidate + STAGE_TWO_SEEDS * float(tripped[:, 0].mean()),
         points=[
             OperatingPoint(
                 drop_sd=drop,
@@ -69,7 +75,12 @@ def _curve(name: Shape, one: Matrix, two: Matrix, n: int, k: int) -> OperatingCu
 
 
 def looks(
-    generator: np.random.Generator, draw: Draw, num_reference: int, num_candidate: int, draws: int
+    generator: np.random.Generator,
+    draw: Draw,
+    *,
+    num_reference: int,
+    num_candidate: int,
+    draws: int,
 ) -> tuple[Matrix, Matrix]:
     """P-values of both stages, for imagined references and candidates.
 
@@ -105,7 +116,7 @@ def p_values(generator: np.random.Generator, reference: Matrix, candidate: Matri
     found = np.empty((len(pooled), len(DROPS_SD)))
     for start in range(0, len(pooled), _ROWS):
         part = pooled[start : start + _ROWS]
-        chosen = subsets(generator, size, k, _ARRANGEMENTS, _ARRANGEMENTS)
+        chosen = subsets(generator, size=size, chosen=k, most=_ARRANGEMENTS, count=_ARRANGEMENTS)
         one = 0 if len(chosen) == comb(size, k) else 1  # the observed one counts among random ones
         members = np.zeros((size, len(chosen)))
         members[chosen.T, np.arange(len(chosen))] = 1.0

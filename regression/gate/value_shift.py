@@ -104,7 +104,16 @@ def compare(references: Means, candidates: Means, stage: int) -> list[Criterion]
         lower = permutation_p(reference, candidate + margin)
         higher = permutation_p(candidate - margin, reference)
         p_value = min(1.0, 2 * min(lower, higher))
-        found.append(criterion_of(name, UNITS[column], reference, candidate, p_value, ALPHA))
+        found.append(
+            criterion_of(
+                name,
+                UNITS[column],
+                reference=reference,
+                candidate=candidate,
+                p_value=p_value,
+                alpha=ALPHA,
+            )
+        )
     adjusted = holm([criterion.p_value for criterion in found])
     return [
         one.model_copy(

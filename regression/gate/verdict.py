@@ -28,7 +28,7 @@ from reports.schema import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All that a verdict follows from.
 

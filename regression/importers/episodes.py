@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ class LogError(UsageError):
     """
 
     def __init__(
-        self, what: str, where: Path | str, expected: str, actual: str, advice: str
+        self, what: str, where: Path | str, *, expected: str, actual: str, advice: str
     ) -> None:
         super().__init__(
             f"{what}\n"
@@ -52,6 +52,7 @@ class LoggedEpisodes:
     steps: Vector
     returns: Vector
     lengths: Vector
+    _: KW_ONLY
     environment: str = ""
     notes: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
@@ -67,9 +68,9 @@ def require_sound(records: LoggedEpisodes, path: Path) -> None:
         raise LogError(
             "the log is empty",
             path,
-            "one episode at least",
-            "none",
-            "name the log of a finished run",
+            expected="one episode at least",
+            actual="none",
+            advice="name the log of a finished run",
         )
     for name, values in (("step", records.steps), ("return", records.returns)):
         broken = np.flatnonzero(~np.isfinite(values))
@@ -77,17 +78,18 @@ def require_sound(records: LoggedEpisodes, path: Path) -> None:
             raise LogError(
                 f"a {name} is no finite number",
                 f"{path}, record {broken[0] + 1} of {len(values)}",
-                "a finite number",
-                f"{values[broken[0]]}",
-                "find out what diverged: such a run is broken, not slow",
+                expected="a finite number",
+                actual=f"{values[broken[0]]}",
+                advice="find out what diverged: such a run is broken, not slow",
             )
     falling = np.flatnonzero(np.diff(records.steps, prepend=0.0) < 0)
     if len(falling):
         at = int(falling[0])
+        before = records.steps[at - 1] if at else 0.0
         raise LogError(
             "the steps do not rise",
             f"{path}, record {at + 1} of {len(records.steps)}",
-            f"at least {records.steps[at - 1] if at else 0.0:.0f}, the step of the record before",
-            f"{records.steps[at]:.0f}",
-            "separate runs that were logged into one place, and name the log of one",
+            expected=f"at least {before:.0f}, the step of the record before",
+            actual=f"{records.steps[at]:.0f}",
+            advice="separate runs that were logged into one place, and name the log of one",
         )

@@ -49,10 +49,10 @@ def read_evaluations(path: Path) -> LoggedEpisodes:
         raise _broken(file, f"ep_lengths {lengths.shape}, results {results.shape}")
     if (np.diff(steps) <= 0).any():
         raise LogError(
-            "the steps do not rise", f"{file}, timesteps", "each above the one before",
-            f"{steps[int(np.argmax(np.diff(steps) <= 0)) + 1]:.0f} follows "
+            "the steps do not rise", f"{file}, timesteps", expected="each above the one before",
+            actual=f"{steps[int(np.argmax(np.diff(steps) <= 0)) + 1]:.0f} follows "
             f"{steps[int(np.argmax(np.diff(steps) <= 0))]:.0f}",
-            "separate runs that were logged into one place, and name the log of one",
+            advice="separate runs that were logged into one place, and name the log of one",
         )  # fmt: skip
     return LoggedEpisodes(
         np.repeat(steps, results.shape[1]), results.ravel(), lengths.ravel(), files=[file]
@@ -86,4 +86,10 @@ def _arrays(file: Path) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _broken(file: Path, actual: str) -> LogError:
-    return LogError("the evaluations cannot be read", file, EXPECTED, actual, "evaluate again")
+    return LogError(
+        "the evaluations cannot be read",
+        file,
+        expected=EXPECTED,
+        actual=actual,
+        advice="evaluate again",
+    )

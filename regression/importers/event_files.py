@@ -40,7 +40,13 @@ def read_event_files(path: Path, tag: str) -> LoggedEpisodes:
                 found.append((step, value))
     if not found:
         shown = ", ".join(sorted(map(repr, tags))[:SHOWN_TAGS]) or "no scalar at all"
-        raise LogError(f"there is no tag {tag!r}", path, f"--tag of {shown}", repr(tag), "name one")
+        raise LogError(
+            f"there is no tag {tag!r}",
+            path,
+            expected=f"--tag of {shown}",
+            actual=repr(tag),
+            advice="name one",
+        )
     steps, returns = np.array(found, dtype=np.float64).T
     return LoggedEpisodes(steps, returns, np.full(len(steps), np.nan), notes=notes, files=files)
 
@@ -56,8 +62,8 @@ def _scalars(file: Path, notes: list[str]) -> Iterator[tuple[float, str, float]]
         from tensorboard.util import tensor_util  # noqa: PLC0415
     except ImportError as error:
         raise LogError(
-            "event files need the extra tensorboard", file, "the package tensorboard",
-            str(error), "pip install 'dqn-harness[tensorboard]'",
+            "event files need the extra tensorboard", file, expected="the package tensorboard",
+            actual=str(error), advice="pip install 'dqn-harness[tensorboard]'",
         ) from error  # fmt: skip
 
     def scalar(value: Any) -> float | None:
@@ -96,5 +102,9 @@ def _account_for_the_rest(file: Path, rest: int, longest: int, notes: list[str])
 
 def _damaged(file: Path, actual: str) -> LogError:
     return LogError(
-        "the event file is damaged", file, "whole records", actual, "name an undamaged copy"
+        "the event file is damaged",
+        file,
+        expected="whole records",
+        actual=actual,
+        advice="name an undamaged copy",
     )

@@ -29,9 +29,12 @@ def require_there(path: Path) -> None:
     """
     if not path.is_file() and not path.is_dir():
         raise LogError(
-            "there is no such log", path, "a file or a folder",
-            "something else" if path.exists() else "nothing", "name the logs of finished runs",
-        )  # fmt: skip
+            "there is no such log",
+            path,
+            expected="a file or a folder",
+            actual="something else" if path.exists() else "nothing",
+            advice="name the logs of finished runs",
+        )
 
 
 def guess_format(path: Path) -> LogFormat:
@@ -45,9 +48,9 @@ def guess_format(path: Path) -> LogFormat:
     fitting = _of_folder(path) if path.is_dir() else _of_file(path)
     if len(fitting) != 1:
         raise LogError(
-            "the format of a log cannot be guessed", path, "the logs of one format",
-            f"what may be {' or '.join(fitting)}" if fitting else "nothing known",
-            f"name it with --format: {', '.join(FORMATS)}",
+            "the format of a log cannot be guessed", path, expected="the logs of one format",
+            actual=f"what may be {' or '.join(fitting)}" if fitting else "nothing known",
+            advice=f"name it with --format: {', '.join(FORMATS)}",
         )  # fmt: skip
     return fitting[0]
 

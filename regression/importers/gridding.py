@@ -49,10 +49,10 @@ def on_grid(records: LoggedEpisodes, window_steps: int, total_steps: int, path: 
         raise LogError(
             "the log ends too early",
             path,
-            f"an episode that ends after step {total_steps - window_steps}, for "
+            expected=f"an episode that ends after step {total_steps - window_steps}, for "
             f"{total_steps} steps in windows of {window_steps}",
-            f"the last one ends at step {last:.0f}",
-            "let the run finish, or declare fewer steps or longer windows for all seeds",
+            actual=f"the last one ends at step {last:.0f}",
+            advice="let the run finish, or declare fewer steps or longer windows for all seeds",
         )
     windows = total_steps // window_steps
     inside = records.steps <= total_steps

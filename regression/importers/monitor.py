@@ -43,17 +43,20 @@ def read_monitor(path: Path) -> LoggedEpisodes:
         raise LogError(
             "there is no monitor",
             path,
-            f"files that end in {SUFFIX}",
-            "none",
-            "name another folder",
+            expected=f"files that end in {SUFFIX}",
+            actual="none",
+            advice="name another folder",
         )
     parts = [_read_one(file) for file in files]
     environments = {part.environment for part in parts}
     if len(environments) > 1:
         raise LogError(
-            "the monitors are of several environments", path, "the files of one vectorised run",
-            ", ".join(sorted(map(repr, environments))), "name the monitors of one run",
-        )  # fmt: skip
+            "the monitors are of several environments",
+            path,
+            expected="the files of one vectorised run",
+            actual=", ".join(sorted(map(repr, environments))),
+            advice="name the monitors of one run",
+        )
     steps = np.concatenate([len(parts) * part.steps for part in parts])
     order = np.argsort(steps, kind="stable")
     told = [note for part in parts for note in part.notes]
@@ -82,10 +85,14 @@ def _read_one(path: Path) -> LoggedEpisodes:
         raise LogError(
             "an episode has no length",
             f"{path}, row {wrong[0] + table.first_line}, column {LENGTH}",
-            "a whole number of steps, 1 at least", f"{lengths[wrong[0]]}", "write the log again",
-        )  # fmt: skip
+            expected="a whole number of steps, 1 at least",
+            actual=f"{lengths[wrong[0]]}",
+            advice="write the log again",
+        )
     environment = _environment(table.comment, path)
-    return LoggedEpisodes(np.cumsum(lengths), returns, lengths, environment, table.notes)
+    return LoggedEpisodes(
+        np.cumsum(lengths), returns, lengths, environment=environment, notes=table.notes
+    )
 
 
 def _environment(comment: str, path: Path) -> str:
@@ -96,13 +103,18 @@ def _environment(comment: str, path: Path) -> str:
     name = header.get("env_id", "") if isinstance(header, dict) else None
     if not isinstance(name, str):
         raise LogError(
-            "the log is no monitor", f"{path}, line 1", 'such as #{"t_start": 0.0, "env_id": ""}',
-            repr(comment[:LONGEST_NAME]), "name another --format",
-        )  # fmt: skip
+            "the log is no monitor",
+            f"{path}, line 1",
+            expected='such as #{"t_start": 0.0, "env_id": ""}',
+            actual=repr(comment[:LONGEST_NAME]),
+            advice="name another --format",
+        )
     if not name.isprintable() or len(name) > LONGEST_NAME:
         raise LogError(
-            "the name of the environment is none", f"{path}, line 1, env_id",
-            f"at most {LONGEST_NAME} printable characters", repr(name[:LONGEST_NAME]),
-            "write the log again",
-        )  # fmt: skip
+            "the name of the environment is none",
+            f"{path}, line 1, env_id",
+            expected=f"at most {LONGEST_NAME} printable characters",
+            actual=repr(name[:LONGEST_NAME]),
+            advice="write the log again",
+        )
     return name

@@ -28,9 +28,12 @@ def read_plain(path: Path, step: str, returns: str, length: str) -> LoggedEpisod
     uneven = np.flatnonzero(np.isfinite(steps) & (steps != np.floor(steps)))
     if len(uneven):
         raise LogError(
-            "a step is no whole number", f"{path}, row {uneven[0] + table.first_line}",
-            "agent steps", f"{steps[uneven[0]]}", "name the right --step-column",
-        )  # fmt: skip
+            "a step is no whole number",
+            f"{path}, row {uneven[0] + table.first_line}",
+            expected="agent steps",
+            actual=f"{steps[uneven[0]]}",
+            advice="name the right --step-column",
+        )
     lengths = table.numbers(length, path) if length else [np.nan] * len(steps)
     return LoggedEpisodes(
         steps,

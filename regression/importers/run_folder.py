@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from dqn_core.files import require_room
+from dqn_core.files import partial_path, require_room
 from probes.stored_runs.curve import CURVE_FILE
 from regression.gate.decide import STAGE_TWO_SEEDS
 from regression.importers.episodes import LogError
@@ -38,7 +38,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeedLog:
     """What becomes of one log.
 
@@ -134,14 +134,26 @@ def read_logs(
         if curve.beyond:
             notes.append(f"{curve.beyond} episodes after step {protocol.total_steps} are left out.")
         sources = "".join(map(_source, records.files))
-        logs.append(SeedLog(seed, path, records.environment, curve, notes, sources))
+        logs.append(
+            SeedLog(
+                seed=seed,
+                path=path,
+                environment=records.environment,
+                curve=curve,
+                notes=notes,
+                sources=sources,
+            )
+        )
     expected = protocol.environment or logs[0].environment
     for log in logs:
         if log.environment != expected:
             raise LogError(
-                "a log is of another environment", log.path, repr(expected),
-                repr(log.environment), "import the logs of each environment under its own name",
-            )  # fmt: skip
+                "a log is of another environment",
+                log.path,
+                expected=repr(expected),
+                actual=repr(log.environment),
+                advice="import the logs of each environment under its own name",
+            )
     return protocol.model_copy(update={"environment": expected}), logs
 
 
@@ -193,7 +205,7 @@ def _refuse_picking(folder: Path, stored: StoredJob, seeds: list[int]) -> None:
 
 def _seal(folder: Path, job: ImportedJob, log: SeedLog, text: str) -> None:
     place = units.unit_folder(folder, job, log.seed)
-    partial = units.partial_folder(place)
+    partial = partial_path(place)
     partial.mkdir(exist_ok=True)  # left by an import that was broken off
     for name, content in ((CURVE_FILE, text), (SOURCES_FILE, log.sources)):
         (partial / name).write_text(content, encoding="utf-8", newline="")

@@ -45,18 +45,18 @@ class Table:
             raise LogError(
                 f"there is no column {name!r}",
                 path,
-                f"one of {', '.join(map(repr, self.columns))}",
-                repr(name),
-                "name the columns with --step-column, --return-column and --length-column",
+                expected=f"one of {', '.join(map(repr, self.columns))}",
+                actual=repr(name),
+                advice="name the columns with --step-column, --return-column and --length-column",
             )
         for line, cell in enumerate(self.columns[name], self.first_line):
             if not (NUMBER.fullmatch(cell) or NOT_FINITE.fullmatch(cell)):
                 raise LogError(
                     "a cell is no number",
                     f"{path}, row {line}, column {name}",
-                    "a number",
-                    repr(cell[:100]),
-                    AGAIN,
+                    expected="a number",
+                    actual=repr(cell[:100]),
+                    advice=AGAIN,
                 )
         return [float(cell) for cell in self.columns[name]]
 
@@ -81,26 +81,38 @@ def read_table(path: Path) -> Table:
     longest = max(map(len, lines), default=0)
     if longest > LONGEST_LINE:
         raise LogError(
-            "a line is too long", path, f"at most {LONGEST_LINE} characters", f"{longest}", AGAIN
+            "a line is too long",
+            path,
+            expected=f"at most {LONGEST_LINE} characters",
+            actual=f"{longest}",
+            advice=AGAIN,
         )
     if not lines:
-        raise LogError("the log is empty", path, COMMA_SEPARATED, "no whole line", AGAIN)
+        raise LogError(
+            "the log is empty", path, expected=COMMA_SEPARATED, actual="no whole line", advice=AGAIN
+        )
     comment = lines.pop(0)[1:] if lines[0].startswith("#") else ""
     first_line = 3 if comment else 2
     try:
         header, *rows = csv.reader((line + "\n" for line in lines), strict=True)
     except (ValueError, csv.Error) as error:
         raise LogError(
-            "the log is not a table", path, f"{COMMA_SEPARATED} with a header",
-            str(error)[:200], AGAIN,
+            "the log is not a table", path, expected=f"{COMMA_SEPARATED} with a header",
+            actual=str(error)[:200], advice=AGAIN,
         ) from error  # fmt: skip
     if len(set(header)) < len(header):
-        raise LogError("two columns have one name", path, "each name once", repr(header), AGAIN)
+        raise LogError(
+            "two columns have one name",
+            path,
+            expected="each name once",
+            actual=repr(header),
+            advice=AGAIN,
+        )
     for line, row in enumerate(rows, first_line):
         if len(row) != len(header):
             raise LogError(
-                "a row is not whole", f"{path}, row {line}", f"{len(header)} cells",
-                f"{len(row)}", AGAIN,
+                "a row is not whole", f"{path}, row {line}", expected=f"{len(header)} cells",
+                actual=f"{len(row)}", advice=AGAIN,
             )  # fmt: skip
     cells = zip(*rows, strict=True) if rows else ([] for _ in header)
     columns = {name: list(column) for name, column in zip(header, cells, strict=True)}
@@ -110,17 +122,26 @@ def read_table(path: Path) -> Table:
 def _text(path: Path) -> str:
     size = path.stat().st_size
     if size > MOST_BYTES:
-        raise LogError("the log is too big", path, f"at most {MOST_BYTES} bytes", f"{size}", AGAIN)
+        raise LogError(
+            "the log is too big",
+            path,
+            expected=f"at most {MOST_BYTES} bytes",
+            actual=f"{size}",
+            advice=AGAIN,
+        )
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LogError(
-            "the log is no text", path, COMMA_SEPARATED, f"{error.reason} at byte {error.start}",
-            AGAIN,
-        ) from error  # fmt: skip
+            "the log is no text",
+            path,
+            expected=COMMA_SEPARATED,
+            actual=f"{error.reason} at byte {error.start}",
+            advice=AGAIN,
+        ) from error
     if "\0" in text:
         raise LogError(
-            "the log is no text", path, COMMA_SEPARATED,
-            f"a zero byte at character {text.index(chr(0))}", AGAIN,
+            "the log is no text", path, expected=COMMA_SEPARATED,
+            actual=f"a zero byte at character {text.index(chr(0))}", advice=AGAIN,
         )  # fmt: skip
     return text

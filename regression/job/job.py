@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Final
 
+from dqn_core.names import unknown
 from dqn_core.recipes.file import RecipeError, load_recipe
 from dqn_core.recipes.schema import Recipe
 
@@ -24,7 +24,7 @@ class UsageError(ValueError):
     """Something asked for that does not exist; nothing was done."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What is to be run.
 
@@ -47,14 +47,16 @@ class Job:
     notes: list[str]
 
 
-def resolve_job(game: str, recipe: str, seeds: str, device: str, fault: str) -> Job:
+def resolve_job(
+    game: str, *, device: str, recipe: str = "", seeds: str = "", fault: str = ""
+) -> Job:
     """From the words on a command line to a job.
 
     Args:
         game: "cartpole" or "pong", in any of the usual spellings.
+        device: where to run; not checked here.
         recipe: a name or path that overrides the game's own recipe, or "".
         seeds: "5" for so many fresh ones, "1000-1004", "3,4,7", or "" for the game's own number.
-        device: where to run; not checked here.
         fault: to plant, or ""; not checked here.
 
     Raises:
@@ -73,17 +75,22 @@ def resolve_job(game: str, recipe: str, seeds: str, device: str, fault: str) -> 
         loaded = load_recipe(recipe or chosen)
     except OSError as error:
         raise RecipeError(f"recipe {recipe} cannot be read: {error}") from error
-    return Job(name, recipe or chosen, loaded, _seeds(seeds, enough), device, fault, notes)
+    return Job(
+        game=name,
+        recipe_name=recipe or chosen,
+        recipe=loaded,
+        seeds=_seeds(seeds, enough),
+        device=device,
+        fault=fault,
+        notes=notes,
+    )
 
 
 def _game(text: str) -> str:
     bare = re.sub(r"^ALE/|(NoFrameskip)?(-v[0-9]+)?$", "", text).lower()
     if bare in GAMES:
         return bare
-    near = difflib.get_close_matches(bare, GAMES, n=3, cutoff=0.0)
-    raise UsageError(
-        f"unknown game {text!r}\n  expected  one of {', '.join(GAMES)}\n  nearest   {near[0]}"
-    )
+    raise UsageError(unknown("game", text, GAMES, like=bare))
 
 
 def _seeds(text: str, enough: int) -> list[int]:

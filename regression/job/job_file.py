@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from dqn_core.files import replace_text
+from dqn_core.names import dotted
 from dqn_core.recipes.schema import Recipe
 from regression.job.job import Job, UsageError, resolve_job
 from regression.job.log_protocol import Declared, ImportedJob, LogProtocol, read_declared
@@ -136,7 +137,15 @@ def require_same(ours: StoredJob, theirs: StoredJob, folder: Path) -> None:
         raise JobError("\n  ".join([f"{folder} belongs to another job", *differing, way_out]))
 
 
-def resumed_job(folder: Path, game: str, recipe: str, seeds: str, device: str, fault: str) -> Job:
+def resumed_job(  # one for each word on the command line
+    folder: Path,
+    *,
+    game: str = "",
+    recipe: str = "",
+    seeds: str = "",
+    device: str = "",
+    fault: str = "",
+) -> Job:
     """The job of a run folder, for going on with it.
 
     Args:
@@ -154,10 +163,10 @@ def resumed_job(folder: Path, game: str, recipe: str, seeds: str, device: str, f
     stored.loaded_recipe()  # refuses imported curves
     asked = resolve_job(
         game or stored.game,
-        recipe or stored.recipe_name,
-        seeds or ",".join(map(str, stored.seeds)),
-        device or stored.device,
-        fault or stored.fault,
+        recipe=recipe or stored.recipe_name,
+        seeds=seeds or ",".join(map(str, stored.seeds)),
+        device=device or stored.device,
+        fault=fault or stored.fault,
     )
     require_same(stored, describe(asked), folder)
     if seeds and asked.seeds != stored.seeds:
@@ -169,16 +178,7 @@ def resumed_job(folder: Path, game: str, recipe: str, seeds: str, device: str, f
     return asked
 
 
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as one level: {"loop": {"num_envs": 1}} becomes {"loop.num_envs": 1}."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        found |= flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return found
-
-
 def _fields(stored: StoredJob) -> dict[str, Any]:
     told = {name: getattr(stored, name) for name in ("game", "device", "fault")}
     told |= {name: stored.fingerprint.get(name) for name in SAME_IN_A_RUN}
-    return told | flat(stored.recipe, "recipe.")
+    return told | dotted(stored.recipe, "recipe.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from dqn_core.files import replacing
+
 RUNS: Final = Path("runs")
 LATEST: Final = RUNS / "latest"
 
@@ -39,7 +41,5 @@ def point_latest_at(folder: Path) -> None:
     folder = folder.resolve()
     if folder.parent != RUNS.resolve():
         return
-    aside = RUNS / ".latest.partial"
-    aside.unlink(missing_ok=True)
-    aside.symlink_to(folder.name, target_is_directory=True)
-    aside.replace(LATEST)
+    with replacing(LATEST) as partial:
+        partial.symlink_to(folder.name, target_is_directory=True)

@@ -7,13 +7,15 @@ process of its own, and a run in it can claim level 3 (see `regression.machine.l
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-# Products of matrices are MKL's; no setting of it but COMPATIBLE is the same on all vendors.
+from dqn_core.names import unknown
+
+# Products of matrices are MKL's; no setting of it but COMPATIBLE is the same on all vendors. Its
+# square roots are not even then (see `regression.machine.levels`).
 PINNED: Final = {
     "cpu-sse4": {
         "ATEN_CPU_CAPABILITY": "default",
@@ -67,12 +69,7 @@ def device_class(name: str) -> DeviceClass:
     if re.fullmatch(r"cpu|cuda(:[0-9]{1,2})?", name):
         return DeviceClass(name, name)
     known = ["cpu", *PINNED, "cuda", "cuda:<index>"]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    raise DeviceClassError(
-        f"unknown device {name[:80]!r}\n"
-        f"  expected  one of {', '.join(known)}\n"
-        f"  nearest   {near[0]}"
-    )
+    raise DeviceClassError(unknown("device", name, known))
 
 
 def lacking(name: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import sys
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ import torch
 from dqn_core.device import prepare_device
 from dqn_core.recipes.schema import AtariEnv, Recipe
 from regression.machine.arithmetic_probe import behaviour
+from regression.machine.source_digest import source_digest
 from reports.fields import SWITCH
 
 CPU_SWITCHES: Final = (
@@ -68,16 +69,6 @@ def fingerprint(device: str, recipe: Recipe | None = None) -> dict[str, str]:
         "platform": f"{platform.system()} {platform.machine()}",
         "interop threads": str(torch.get_num_interop_threads()),
     }
-
-
-def source_digest() -> str:
-    """First 16 hexadecimal digits of sha256 over the modules of the core, names and contents."""
-    digest = hashlib.sha256()
-    folder = resources.files("dqn_core")
-    for module in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if module.name.endswith(".py"):
-            digest.update(module.name.encode() + b"\0" + module.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 def _libraries() -> dict[str, str]:

@@ -11,9 +11,12 @@
     agree. One thread, as a pool splits work by more than its size. Equal machines reach it too.
 3   Any x86-64 processor that has the pinned instruction set. One thread, and the three libraries
     that choose kernels by processor are pinned to the same: ATEN_CPU_CAPABILITY,
-    ONEDNN_MAX_CPU_ISA and MKL_CBWR=COMPATIBLE, the one setting of MKL that holds for every vendor;
-    MKL_ENABLE_INSTRUCTIONS is heeded on one vendor's processors only. The processor's family may
-    differ where the behaviour hashes agree. The hashes are evidence, not proof.
+    ONEDNN_MAX_CPU_ISA and MKL_CBWR=COMPATIBLE, the one setting of MKL whose products of matrices
+    are the same on every vendor's; MKL_ENABLE_INSTRUCTIONS is heeded on one vendor's only. MKL's
+    square roots, which `torch.sqrt` of float32 numbers is, then begin with the processor's own
+    estimate (RSQRTPS) and part between vendors: the hash of sqrt tells, and no level 3 is claimed.
+    The processor's family may differ where the behaviour hashes agree. The hashes are evidence,
+    not proof.
 4   The exact track, one reference for all devices, is not built here and never claimed.
 
 A run is a function of its recipe, the core and the environment: where one of these differs no level

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from rich.console import Console
 
 from dqn_core.files import replace_text
+from regression.console import say
 from regression.gate.decide import STAGE_TWO_ALPHA
 from regression.gate.permutation import holm
 from regression.gate.value_shift import comparable_p, confirmed
@@ -92,6 +93,7 @@ class DeviceMatrix:
     folder: Path
     console: Console
     started: datetime
+    _: KW_ONLY
     when_held: WhenHeld = "refuse"
     bits: int = 0
     references_dir: Path | None = None
@@ -117,10 +119,10 @@ class DeviceMatrix:
                 folders[name],
                 self.console,
                 self.started,
-                self.when_held,
-                self.bits,
-                self.references_dir,
-                self.launcher,
+                when_held=self.when_held,
+                bits=self.bits,
+                references_dir=self.references_dir,
+                launcher=self.launcher,
             ).run()
         whole, worst = judge_matrix(verdicts, self._shared_bits(verdicts))
         whole = whole.model_copy(update={"wall_s": time.monotonic() - clock})
@@ -153,7 +155,7 @@ class DeviceMatrix:
         return found
 
     def _say(self, text: str) -> None:
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(text, self.console)
 
 
 def cell_name(job: Job) -> str:
@@ -175,7 +177,7 @@ def resumed_cells(folder: Path) -> list[Job]:
         names = Cells.model_validate_json(stored).names
     except ValidationError as error:
         raise UsageError(f"{folder / CELLS_FILE} cannot be read: {error}") from error
-    jobs = [resumed_job(folder / name, "", "", "", "", "") for name in names]
+    jobs = [resumed_job(folder / name) for name in names]
     for name, job in zip(names, jobs, strict=True):
         if name != cell_name(job):
             raise UsageError(f"{folder / name} is no cell of a matrix: its job is {cell_name(job)}")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from dqn_core.files import require_room, sync
+from dqn_core.files import replacing, require_room
 from regression.job.job_file import read_job, record, require_same
 from regression.store import units
 from regression.store.locks import held
@@ -81,16 +81,6 @@ def _content(unit: Path) -> str:
 
 def _copy(unit: Path, folder: Path) -> None:
     """A sealed unit, again by one rename."""
-    partial = units.partial_folder(folder)
-    if partial.exists():
-        shutil.rmtree(partial)
-    try:
+    with replacing(folder) as partial:
         shutil.copytree(unit, partial)
-        for path in [*partial.rglob("*"), partial]:
-            sync(path)
         units.read_sealed(partial)
-        partial.rename(folder)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    sync(folder.parent)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from dqn_core.files import replace_text
 from regression.gate.curves import read_unit, record_notes, summarise
 from regression.gate.decide import STAGE_TWO_SEEDS
 from regression.gate.verdict import Evidence, judge, weigh
@@ -22,7 +23,6 @@ from regression.store.locks import held
 from regression.store.references import UnusableReferenceError, load_reference
 from regression.store.units import MANIFEST_FILE, StoreError, Unit, read_sealed, unit_key
 from reports.command_line import next_command
-from reports.files import write_text_atomically
 from reports.load import ArtifactError, read_verdict
 from reports.page import write_page
 from reports.schema import (
@@ -66,8 +66,8 @@ def judge_stored(run: Path, references_dir: Path | None, say: Callable[[str], No
             verdict = verdict.model_copy(
                 update={"sentence": f"{verdict.sentence} {_missing(evidence.job, later, wanted)}"}
             )
-        write_text_atomically(run / CURVES_FILE, evidence.curves.to_csv(index=False))
-        write_text_atomically(run / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
+        replace_text(run / CURVES_FILE, evidence.curves.to_csv(index=False))
+        replace_text(run / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
         write_page(run)
         return verdict
 
@@ -108,13 +108,13 @@ def _evidence(run: Path, stored: StoredJob, units: Units, references_dir: Path |
         tables.append(truth[list(CURVE_COLUMNS)])
     began = _began(run)
     evidence = Evidence(
-        job,
-        [_result(seed, candidates) for seed in [*job.seeds, *later]],
-        pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
-        reference,
-        why_not,
-        merged_fingerprint({seed: folder for seed, (folder, _) in candidates.items()}),
-        began,
+        job=job,
+        results=[_result(seed, candidates) for seed in [*job.seeds, *later]],
+        curves=pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
+        reference=reference,
+        no_reference=why_not,
+        fingerprint=merged_fingerprint({seed: folder for seed, (folder, _) in candidates.items()}),
+        started_utc=began,
         wall_s=sum(unit.wall_s for _, unit in candidates.values()),
         stage_two=later if len(later) >= STAGE_TWO_SEEDS else [],
         notes=_notes(job, candidates),
@@ -129,7 +129,13 @@ def _job(stored: StoredJob) -> Job | ImportedJob:
     if isinstance(found, LogProtocol):
         return ImportedJob(found, stored.seeds, [])
     return Job(
-        stored.game, stored.recipe_name, found, stored.seeds, stored.device, stored.fault, []
+        game=stored.game,
+        recipe_name=stored.recipe_name,
+        recipe=found,
+        seeds=stored.seeds,
+        device=stored.device,
+        fault=stored.fault,
+        notes=[],
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from dqn_core.progress import Progress
+from regression.console import say
 from regression.gate.curves import summarise
 from regression.job.job import Job
 from regression.job.job_file import describe, record
@@ -39,6 +40,7 @@ class Runner:
         job: Job,
         folder: Path,
         console: Console,
+        *,
         when_held: WhenHeld = "refuse",
         launcher: Launcher | None = None,
     ) -> None:
@@ -125,4 +127,4 @@ class Runner:
             progress.show(sum(self._steps.values()), note)
 
     def _say(self, note: str) -> None:
-        self._console.print(note, highlight=False, markup=False, soft_wrap=True)
+        say(note, self._console)

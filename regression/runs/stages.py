@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
+from regression.console import say
 from regression.gate.curves import read_unit, record_notes
 from regression.gate.verdict import Evidence, judge, stage_two_seeds, weigh
 from regression.job.job import Job
@@ -53,6 +54,7 @@ class Regression:
     folder: Path
     console: Console
     started: datetime
+    _: KW_ONLY
     when_held: WhenHeld = "refuse"
     bits: int = 0
     references_dir: Path | None = None
@@ -66,7 +68,7 @@ class Regression:
         if wanted.seeds_wanted and evidence.reference:
             seeds = stage_two_seeds(self.job, evidence.reference)
             told = f"{wanted.sentence}\nstage two: seeds {seeds[0]}-{seeds[-1]}"
-            self.console.print(told, highlight=False, markup=False, soft_wrap=True)
+            self._say(told)
             more_job = replace(self.job, seeds=seeds)
             more = self._runner(more_job).run()
             evidence = self._read([*evidence.results, *more], seeds)
@@ -74,14 +76,19 @@ class Regression:
             evidence = self._with_bits(evidence, evidence.reference)
         verdict = judge(replace(evidence, wall_s=time.monotonic() - clock))
         for note in evidence.notes:
-            self.console.print(note, highlight=False, markup=False, soft_wrap=True)
+            self._say(note)
         write_text_atomically(self.folder / CURVES_FILE, evidence.curves.to_csv(index=False))
         write_text_atomically(self.folder / VERDICT_FILE, verdict.model_dump_json(indent=1) + "\n")
         write_page(self.folder)
         return verdict
 
+    def _say(self, text: str) -> None:
+        say(text, self.console)
+
     def _runner(self, job: Job) -> Runner:
-        return Runner(job, self.folder, self.console, self.when_held, self.launcher)
+        return Runner(
+            job, self.folder, self.console, when_held=self.when_held, launcher=self.launcher
+        )
 
     def _with_bits(self, evidence: Evidence, reference: ReferenceInfo) -> Evidence:
         """Trains the first seeds of the reference again, and compares them with what is stored.
@@ -123,13 +130,13 @@ class Regression:
         except UnusableReferenceError as error:
             why_not = str(error)
         return Evidence(
-            job,
-            results,
-            pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
-            reference,
-            why_not,
-            merged_fingerprint(units),
-            self.started.isoformat(timespec="seconds"),
+            job=job,
+            results=results,
+            curves=pd.concat(tables) if tables else pd.DataFrame(columns=list(CURVE_COLUMNS)),
+            reference=reference,
+            no_reference=why_not,
+            fingerprint=merged_fingerprint(units),
+            started_utc=self.started.isoformat(timespec="seconds"),
             wall_s=0.0,
             stage_two=list(stage_two),
             notes=[

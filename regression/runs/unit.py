@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from dqn_core.checkpoint import CheckpointError, checkpoint_bytes
 from dqn_core.cuda_graphs import CaptureError
 from dqn_core.device import DeviceError, prepare_device
-from dqn_core.files import replace_text, require_room
+from dqn_core.files import partial_path, replace_text, require_room
 from dqn_core.loop import Trainer
 from dqn_core.memory_budget import out_of_memory_message
 from dqn_core.train import CurveError, CurveWindow, RunFolderError, TrainingRun
@@ -58,7 +58,7 @@ class UnitWorker:
     """
 
     def __init__(
-        self, folder: Path, job: StoredJob, seed: int, device: str, report: Report
+        self, folder: Path, job: StoredJob, *, seed: int, device: str, report: Report
     ) -> None:
         self._run = folder
         self._recipe = job.loaded_recipe()
@@ -68,7 +68,7 @@ class UnitWorker:
         self._report = report
         self._key = units.unit_key(self._recipe, seed, device, job.fault)
         self._folder = folder / self._key.name
-        self._partial = units.partial_folder(self._folder)
+        self._partial = partial_path(self._folder)
         self._notes: list[str] = []
 
     def work(self, when_held: WhenHeld = "refuse") -> str:
@@ -223,7 +223,9 @@ def unit(folder: Path, seed: int, device: str, when_held: WhenHeld = "refuse") -
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        UnitWorker(folder, read_job(folder), seed, device, _write_line).work(when_held)
+        UnitWorker(folder, read_job(folder), seed=seed, device=device, report=_write_line).work(
+            when_held
+        )
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; what is committed can be gone on with\n")
         return ExitCode.INTERRUPTED

@@ -58,6 +58,7 @@ def proposed(
     run: Path,
     verdict: Verdict,
     job: StoredJob,
+    *,
     reason: str,
     today: str,
     references_dir: Path | None = None,

@@ -27,7 +27,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from dqn_core.files import commit_folder, replace_text
-from regression.job.job_file import flat
+from dqn_core.names import dotted
 from regression.job.log_protocol import Declared
 from reports.command_line import next_command
 from reports.schema import CURVE_COLUMNS, CURVES_FILE, Artifact, ReferenceInfo
@@ -99,7 +99,7 @@ def load_reference(
             belongs to another recipe; each differing field is named.
     """
     bundle, *_ = history(recipe.name, references_dir)  # to its beginning, so that any break is seen
-    here, there = flat(recipe.model_dump(mode="json")), flat(bundle.recipe_fields)
+    here, there = dotted(recipe.model_dump(mode="json")), dotted(bundle.recipe_fields)
     differing = [
         f"{name}: {there.get(name, 'nothing')!r} there, {here.get(name, 'nothing')!r} now"
         for name in sorted(here.keys() | there.keys())

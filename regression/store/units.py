@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from dqn_core.files import replace_text, sync
+from dqn_core.files import move_into_place, partial_path, replace_text, sync
 from regression.job.job import Job
 from regression.job.log_protocol import Declared, ImportedJob
 from reports.schema import Artifact
@@ -116,11 +116,6 @@ def unit_folder(run: Path, job: Job | ImportedJob, seed: int) -> Path:
     return run / unit_key(job.recipe, seed, job.device, job.fault).name
 
 
-def partial_folder(folder: Path) -> Path:
-    """Where a unit is made before it is renamed to `folder`."""
-    return folder.with_name(f".{folder.name}.partial")
-
-
 def seal(unit: Unit, folder: Path) -> Manifest:
     """Makes a finished unit final.
 
@@ -133,7 +128,7 @@ def seal(unit: Unit, folder: Path) -> Manifest:
     Raises:
         OSError: if something cannot be written; the partial folder can still be sealed.
     """
-    partial = partial_folder(folder)
+    partial = partial_path(folder)
     replace_text(partial / UNIT_FILE, unit.model_dump_json(indent=1) + "\n")
     names = _names(partial)
     for name in names:
@@ -153,7 +148,7 @@ def rename_sealed(folder: Path) -> None:
     Raises:
         OSError: if they cannot be taken; they can be taken again.
     """
-    partial = partial_folder(folder)
+    partial = partial_path(folder)
     for name in TRANSIENT:
         if (partial / name).exists():
             shutil.rmtree(partial / name)
@@ -162,13 +157,12 @@ def rename_sealed(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-    partial.rename(folder)
-    sync(folder.parent)
+    move_into_place(partial, folder)
 
 
 def is_ready(folder: Path) -> bool:
     """Whether the partial folder of a unit only waits for `rename_sealed`."""
-    partial = partial_folder(folder)
+    partial = partial_path(folder)
     if not (partial / MANIFEST_FILE).is_file():
         return False
     try:

@@ -128,7 +128,7 @@ LONG_BLOCKS = {"block_steps": 40, "train_period_steps": 4, "sync_period_updates"
 def test_acting_and_learning_at_the_same_time_give_the_bits_of_one_after_the_other(
     recipe, monkeypatch
 ):
-    monkeypatch.setattr("dqn_core.agent.THREADS_PAY_OFF_FROM_WEIGHTS", 1)
+    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK_WEIGHTS", 1)
     loop = recipe.loop.model_copy(update={"overlap": True})
     recipe = recipe.model_copy(update={"loop": loop})
     together, _ = run(recipe)
@@ -189,7 +189,7 @@ def test_with_overlap_the_next_block_is_played_while_the_record_of_one_is_looked
 @pytest.mark.atari
 @pytest.mark.parametrize("threaded", [True, False])
 def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(threaded, monkeypatch):
-    monkeypatch.setattr("dqn_core.agent.THREADS_PAY_OFF_FROM_WEIGHTS", 1)
+    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK_WEIGHTS", 1)
     begun = threading.Event()
     met = []
 
@@ -217,7 +217,7 @@ def test_targets_of_frames_are_begun_while_the_updates_before_them_are_made(thre
 
 @pytest.mark.atari
 def test_a_network_learns_without_its_helper_once_a_segment_has_ended_or_was_left(monkeypatch):
-    monkeypatch.setattr("dqn_core.agent.THREADS_PAY_OFF_FROM_WEIGHTS", 1)
+    monkeypatch.setattr("dqn_core.agent.LARGE_NETWORK_WEIGHTS", 1)
     made = trainer(small_pong())
     for blocks in (made.segment(), made.segment()):
         while not next(blocks).updates:
@@ -320,8 +320,8 @@ def test_a_reported_episode_is_a_whole_game_where_a_life_is_an_episode_for_the_l
         lives += int(tick.terminated[0])
         rewards += float(tick.reward[0])
         for game in actor.take_finished():
-            assert (lives, game.total) == (5, rewards)
-            games.append(game.total)
+            assert (lives, game.episode_return) == (5, rewards)
+            games.append(game.episode_return)
             lives, rewards = 0, 0.0
     assert sum(games) > 0
 

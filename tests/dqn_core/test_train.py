@@ -146,10 +146,11 @@ def test_a_failing_write_leaves_the_older_checkpoint(tmp_path, monkeypatch):
     checkpoint = checkpoint_of(tmp_path)
     before = files(checkpoint)
 
-    def no_space(_folder: Path) -> None:
-        raise OSError(28, "No space left on device")
+    def no_space(path: Path) -> None:
+        if path.name.startswith(".step_"):
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dqn_core.checkpoint._sync_directory", no_space)
+    monkeypatch.setattr("dqn_core.files.sync", no_space)
     with pytest.raises(CheckpointError, match=r"could not be written(.|\n)*No space left"):
         finish(small(), tmp_path, resume=True)
     monkeypatch.undo()

@@ -12,7 +12,7 @@ STEPS = range(100, 1_100, 100)
 
 
 def job(seeds: str = "5"):
-    return resolve_job("cartpole", "", seeds, "cpu", "")
+    return resolve_job("cartpole", seeds=seeds, device="cpu")
 
 
 def curves(group: str, seeds: list[int], level: float) -> pd.DataFrame:

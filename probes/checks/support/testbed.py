@@ -60,7 +60,6 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
-        """As the environment's."""
         self.log.seeds.append(seed)
         self.log.starts.append(len(self.log.actions))
         obs, info = super().reset(seed=seed, options=options)
@@ -68,7 +67,7 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
         return self._show(obs), info
 
     def step(self, action: Any) -> tuple[Array, Any, bool, bool, dict[str, Any]]:
-        """As the environment's.
+        """Takes a step, and holds the subject to the protocol.
 
         Raises:
             Misbehaviour: for an action outside the space, a step after the end of an episode, or an

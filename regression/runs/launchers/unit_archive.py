@@ -7,11 +7,10 @@ compared with its manifest.
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from dqn_core.files import sync
+from dqn_core.files import replacing
 from regression.job.job_file import SAME_IN_A_RUN
 from regression.store import units
 from regression.store.units import StoreError, UnitKey
@@ -53,27 +52,16 @@ def unpack(files: dict[str, bytes], folder: Path, key: UnitKey, facts: dict[str,
     odd = [name for name in files if not all(map(PLAIN.fullmatch, name.split("/")))]
     if odd:
         raise StoreError(f"a unit was sent with a file that no unit has: {odd[0][:80]!r}")
-    partial = units.partial_folder(folder)
-    if partial.exists():
-        shutil.rmtree(partial)
-    try:
+    with replacing(folder) as partial:
         partial.mkdir()
         for name, content in files.items():
             path = partial / PurePosixPath(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            sync(path)
-        for inner in {partial, *(path for path in partial.rglob("*") if path.is_dir())}:
-            sync(inner)
         unit, manifest = units.read_sealed(partial)
         if unit.key != key:
             raise StoreError(f"expected the unit {key.model_dump()}, got {unit.key.model_dump()}")
         _refuse_foreign(unit.fingerprint, facts, key.name)
-        partial.rename(folder)
-    except (OSError, StoreError):
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    sync(folder.parent)
     return manifest.content_hash
 
 

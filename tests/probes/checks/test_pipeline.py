@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import comb
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from probes.checks import evaluation, replay, sampling
 from probes.checks.checkpoints import LOOP, ROUNDING, resumed
@@ -251,17 +251,10 @@ def test_a_bias_of_a_half_is_seen(monkeypatch, ratio, holds, seed):
     assert sampling.sampled_uniformly(Testbed(make, seed=0)).holds is holds
 
 
-def tail(draws, chance, least):
-    """Probability of at least so many successes."""
-    return sum(
-        comb(draws, k) * chance**k * (1 - chance) ** (draws - k) for k in range(least, draws + 1)
-    )
-
-
 def test_a_common_epsilon_passes_and_a_large_one_does_not():
     most = int(evaluation.MOST_STRAY * evaluation.CHOICES)
-    assert tail(evaluation.CHOICES, 0.1 / 2, most + 1) < 1e-6
-    assert tail(evaluation.CHOICES, 0.5 / 2, most + 1) > 1 - 1e-5
+    assert binom.sf(most, evaluation.CHOICES, 0.1 / 2) < 1e-6
+    assert binom.sf(most, evaluation.CHOICES, 0.5 / 2) > 1 - 1e-5
 
 
 def test_evaluated_episodes_are_told_apart_by_their_returns():

@@ -47,7 +47,7 @@ errors = st.lists(st.floats(-20, 20), min_size=2, max_size=12).map(np.array)
 def told(paid: list[Episode], **others: object) -> Records:
     """Records of exactly these episodes."""
     return Records(
-        episode_return=np.array([episode.total for episode in paid]),
+        episode_return=np.array([episode.episode_return for episode in paid]),
         episode_length=np.array([episode.length for episode in paid]),
         **others,
     )
@@ -71,7 +71,7 @@ def test_honest_episodes_hold(paid):
 def test_one_wrong_episode_is_seen(paid, data):
     index = data.draw(st.integers(0, len(paid) - 1))
     facts = Facts(paid=tuple(paid), steps=7, length_limit=30, return_range=(-50.0, 50.0))
-    other = paid[index]._replace(total=paid[index].total + 1000)
+    other = paid[index]._replace(episode_return=paid[index].episode_return + 1000)
     changed = told([*paid[:index], other, *paid[index + 1 :]])
     assert not of_episodes.returns_are_raw(changed, facts).holds
     assert not of_episodes.returns_are_within_range(changed, facts).holds

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from dqn_core.files import replace_text
 from dqn_core.recipes.file import load_recipe
 from probes.faults.catalogue import fault_named
 from regression.commands import calibrate as command
@@ -28,7 +29,6 @@ from regression.gate.error_rates import (
     SHAPES,
     SHIFTS_SD,
     Rate,
-    clopper_pearson,
     split_sizes,
     stored_rates,
     synthetic_rates,
@@ -37,7 +37,6 @@ from regression.gate.power import DROPS_SD
 from regression.gate.verdict import judge
 from regression.job.job import resolve_job
 from regression.store.references import UnusableReferenceError, load_reference
-from reports.files import write_text_atomically
 from reports.rows import difference_sd
 from reports.schema import VERDICT_FILE, ExitCode, VerdictName
 from tests.regression.gate.test_value_shift import EVERYWHERE, seen
@@ -68,7 +67,8 @@ def learned(seeds: int = 20) -> dict[str, np.ndarray]:
     ],
 )
 def test_intervals_are_those_of_the_tables(hits, trials, low, high):
-    assert clopper_pearson(hits, trials) == pytest.approx((low, high), abs=1e-4)
+    rate = Rate("", "none", fails=hits, watches=0, trials=trials, mean_seeds=5.0)
+    assert rate.interval == pytest.approx((low, high), abs=1e-4)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -142,7 +142,15 @@ def test_the_gate_sees_planted_changes_and_spares_healthy_seeds():
 
 
 def rate(change: str, fails: int, mean_seeds: float = 5.6) -> Rate:
-    return Rate("normal, 30+5+15", change, fails, 0, 10_000, mean_seeds, "as designed")
+    return Rate(
+        "normal, 30+5+15",
+        change,
+        fails=fails,
+        watches=0,
+        trials=10_000,
+        mean_seeds=mean_seeds,
+        designed="as designed",
+    )
 
 
 def test_promises_are_called_kept_or_missed():
@@ -173,7 +181,9 @@ def test_without_a_reference_the_rest_is_measured_and_that_is_said(monkeypatch):
 
     monkeypatch.setattr(command, "load_reference", missing)
     said = io.StringIO()
-    rates = list(measure(JOB, 20, 5, 5, Console(file=said, width=200)))
+    rates = list(
+        measure(JOB, synthetic=20, healthy=5, planted=5, console=Console(file=said, width=200))
+    )
     assert len(rates) == 2 * len(SHAPES) * len(DROPS_SD)
     assert "stored seeds: not measured: there is none" in said.getvalue()
 
@@ -201,12 +211,12 @@ class Judged:
         info, _ = load_reference(self.job.recipe)
         made = evidence(self.level)
         verdict = judge(replace(made, job=self.job, reference=info))
-        write_text_atomically(self.folder / VERDICT_FILE, verdict.model_dump_json())
+        replace_text(self.folder / VERDICT_FILE, verdict.model_dump_json())
         return verdict
 
 
 def test_a_finished_fault_is_not_trained_again(tmp_path, monkeypatch):
-    jobs = [resolve_job("cartpole", "", "", "cpu", name) for name in list(TRAINED)[:2]]
+    jobs = [resolve_job("cartpole", device="cpu", fault=name) for name in list(TRAINED)[:2]]
     console = Console(file=io.StringIO())
     played = Judged(108)
     monkeypatch.setattr(command, "Regression", played)
@@ -225,7 +235,7 @@ def test_a_finished_fault_is_not_trained_again(tmp_path, monkeypatch):
 
 
 def test_the_table_tells_what_moved_inside_in_the_last_stage():
-    job = resolve_job("cartpole", "", "", "cpu", "discount-missing")
+    job = resolve_job("cartpole", device="cpu", fault="discount-missing")
     verdict = judge(seen({"q_mean": 4.0}, EVERYWHERE, both=True))
     of_stage_two = [one for one in verdict.criteria if one.stage == 2 and "Q-value" in one.name]
     (told,) = [difference_sd(one) for one in of_stage_two]
@@ -241,7 +251,7 @@ def test_the_table_tells_what_moved_inside_in_the_last_stage():
     "change", [{"recipe_hash": "of another"}, {"reference": None}, {"verdict": VerdictName.INFRA}]
 )
 def test_a_verdict_on_something_else_does_not_count_as_finished(tmp_path, monkeypatch, change):
-    job = resolve_job("cartpole", "", "", "cpu", "no-terminal-mask")
+    job = resolve_job("cartpole", device="cpu", fault="no-terminal-mask")
     played = Judged(108)
     monkeypatch.setattr(command, "Regression", played)
     console = Console(file=io.StringIO())

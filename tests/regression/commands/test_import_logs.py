@@ -229,7 +229,7 @@ def test_make_hands_values_over_in_the_environment(monkeypatch):
 def test_imported_curves_are_nothing_to_train(monkeypatch):
     imported(monkeypatch, range(1, 6))
     with pytest.raises(JobError, match="were imported: there is nothing to train"):
-        resumed_job(latest(), "", "", "", "", "")
+        resumed_job(latest())
     # Logs may be added on another machine: the job tells of none.
     assert read_job(latest()).fingerprint == {}
 
@@ -262,7 +262,7 @@ def test_a_regression_takes_references_from_the_folder_of_a_team(tmp_path, monke
     finished(tmp_path / "run")
     told = ("--reason", "the first ones made", *STORE)
     assert command(monkeypatch, "bless", "--run", "run", *told) is ExitCode.OK
-    job = resolve_job("cartpole", "", "1-5", "cpu", "")
+    job = resolve_job("cartpole", seeds="1-5", device="cpu")
     for where, name in [(Path("ours"), VerdictName.PASS), (None, VerdictName.INCONCLUSIVE)]:
         monkeypatch.setattr("regression.runs.stages.Runner", Played([108.0]))
         folder = tmp_path / f"fresh-{where}"

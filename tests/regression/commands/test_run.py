@@ -16,7 +16,8 @@ from dqn_core.recipes.file import RecipeError
 from regression.gate.curves import returns_of, scores
 from regression.gate.verdict import judge
 from regression.job.job import FIRST_FRESH_SEED, UsageError, resolve_job
-from regression.machine.fingerprint import fingerprint, source_digest
+from regression.machine.fingerprint import fingerprint
+from regression.machine.source_digest import source_digest
 from reports.load import read_curves, read_verdict
 from reports.schema import VerdictName
 from tests.dqn_core.small import small, toml
@@ -45,23 +46,23 @@ def test_other_seeds_are_refused(words):
 
 
 def test_pong_means_another_recipe_without_a_gpu_and_says_so():
-    on_cpu = resolve_job("pong", "", "", "cpu", "")
+    on_cpu = resolve_job("pong", device="cpu")
     assert on_cpu.recipe.name == "pong-short"
     assert on_cpu.notes == ["GAME=pong means the recipe pong-short on a CPU, pong with CUDA."]
-    on_gpu = resolve_job("ALE/Pong-v5", "", "", "cuda", "")
+    on_gpu = resolve_job("ALE/Pong-v5", device="cuda")
     assert (on_gpu.recipe.name, on_gpu.notes) == ("pong", [])
 
 
 @pytest.mark.parametrize("game", ["$(touch x)", "../../etc", "", "pnog", "mod:Env-v0", "a\nb"])
 def test_unknown_games_are_refused_with_the_nearest(game):
     with pytest.raises(UsageError, match=r"expected  one of cartpole, pong\n  nearest "):
-        resolve_job(game, "", "", "cpu", "")
+        resolve_job(game, device="cpu")
 
 
 @pytest.mark.parametrize("recipe", ["../../etc/passwd", "$(touch x)", "a;b", "nothing.toml"])
 def test_unknown_recipes_are_refused(recipe):
     with pytest.raises((UsageError, RecipeError)):
-        resolve_job("cartpole", recipe, "", "cpu", "")
+        resolve_job("cartpole", recipe=recipe, device="cpu")
 
 
 def test_areas_carry_the_last_return_over_windows_without_an_episode():

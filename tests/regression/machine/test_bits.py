@@ -19,14 +19,14 @@ STEPS = [64, 128, 192]
 
 def repeated(tmp_path, monkeypatch, again, *, here=FLAT, fault="", bits=2):
     """What comes of training the first reference seeds again, where they come to `again`."""
-    job = resolve_job("cartpole", "", "1", "cpu", fault)
+    job = resolve_job("cartpole", seeds="1", device="cpu", fault=fault)
     table = pd.concat(
         pd.DataFrame({"seed": seed, "step": STEPS, "weights_digest": digests})
         for seed, digests in STORED.items()
     )
 
     class Runner:
-        def __init__(self, job, folder, *_):
+        def __init__(self, job, folder, *_, **__):
             self.job, self.folder = job, folder
 
         def run(self):
@@ -44,7 +44,15 @@ def repeated(tmp_path, monkeypatch, again, *, here=FLAT, fault="", bits=2):
     monkeypatch.setattr(stages, "load_reference", lambda *_: (None, table))
     reference = SimpleNamespace(seeds=list(STORED), fingerprint=Fingerprint.model_validate(FLAT))
     evidence = stages.Evidence(
-        job, ["fresh"], pd.DataFrame(), None, "", here, "2026-01-01", wall_s=0.0, notes=["old"]
+        job=job,
+        results=["fresh"],
+        curves=pd.DataFrame(),
+        reference=None,
+        no_reference="",
+        fingerprint=here,
+        started_utc="2026-01-01",
+        wall_s=0.0,
+        notes=["old"],
     )
     console = Console(quiet=True)
     run = stages.Regression(job, tmp_path, console, datetime.now(UTC), bits=bits)

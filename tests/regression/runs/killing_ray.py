@@ -34,7 +34,15 @@ def tiny_job() -> Job:
         network={"hidden": [8]},
         evaluation={"period_steps": 600, "episodes": 1, "num_envs": 1, "rolling_episodes": 1},
     )  # fmt: skip
-    return Job("cartpole", "tiny", recipe, SEEDS, "cpu", "", [])
+    return Job(
+        game="cartpole",
+        recipe_name="tiny",
+        recipe=recipe,
+        seeds=SEEDS,
+        device="cpu",
+        fault="",
+        notes=[],
+    )
 
 
 class Murderous(RayLauncher):

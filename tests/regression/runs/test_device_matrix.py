@@ -114,7 +114,7 @@ def trained(monkeypatch, folder, played, devices):
     stored = curves("reference", STORED, 100)
     info = INFO.model_copy(update={"fingerprint": Fingerprint.model_validate(FLAT)})
     monkeypatch.setattr("regression.runs.stages.load_reference", lambda *_: (info, stored))
-    jobs = [resolve_job("cartpole", "", "", device, "") for device in devices]
+    jobs = [resolve_job("cartpole", device=device) for device in devices]
     said = io.StringIO()
     started = datetime(2026, 1, 1, tzinfo=UTC)
     return DeviceMatrix(jobs, folder, Console(file=said, width=200), started).run(), said.getvalue()

@@ -20,7 +20,7 @@ from reports.load import read_curves, read_verdict
 from reports.schema import CURVE_COLUMNS, ReferenceInfo, SeedResult, VerdictName
 from tests.regression.made import curves
 
-JOB = resolve_job("cartpole", "", "", "cpu", "")
+JOB = resolve_job("cartpole", device="cpu")
 STORED = list(range(20))
 INFO = ReferenceInfo(
     seeds=STORED, content_hash="c", recipe_hash=JOB.recipe.digest(), reason="first ones made",
@@ -38,7 +38,7 @@ class Played:
         self.levels, self.failing = levels, failing
         self.stages: list[list[int]] = []
 
-    def __call__(self, job, folder, *_):
+    def __call__(self, job, folder, *_, **__):
         self.job, self.folder = job, folder
         return self
 
@@ -74,7 +74,7 @@ def regress(monkeypatch, folder: Path, played: Played, seeds: str = ""):
     stored = curves("reference", STORED, 100)
     monkeypatch.setattr("regression.runs.stages.load_reference", lambda *_: (INFO, stored))
     said = io.StringIO()
-    job = resolve_job("cartpole", "", seeds, "cpu", "")
+    job = resolve_job("cartpole", seeds=seeds, device="cpu")
     console = Console(file=said, width=200)
     return Regression(job, folder, console, datetime(2026, 1, 1, tzinfo=UTC)).run(), said.getvalue()
 

@@ -59,7 +59,7 @@ def worker(folder: Path) -> Callable[[], str]:
 
     def work() -> str:
         folder.mkdir(exist_ok=True)
-        return UnitWorker(folder, JOB, 1, "cpu", lambda _: None).work()
+        return UnitWorker(folder, JOB, seed=1, device="cpu", report=lambda _: None).work()
 
     return work
 
@@ -145,7 +145,7 @@ def test_a_blessing_broken_off_at_any_moment_leaves_the_old_reference_or_the_new
     shutil.copytree(tmp_path / "references", kept)
     deeds = deeds_of(accept, tmp_path / "references")
     assert len(deeds) > 12
-    renamed = next(i for i, deed in enumerate(deeds) if deed.startswith("replace"))
+    renamed = next(i for i, deed in enumerate(deeds) if deed == "replace .current.partial")
     for number, deed in enumerate(deeds):
         shutil.rmtree(tmp_path / "references")
         shutil.copytree(kept, tmp_path / "references")

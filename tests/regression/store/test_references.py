@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dqn_core.files import partial_path, replace_text
 from dqn_core.recipes.file import load_recipe
 from regression.commands import bless as command
+from regression.commands.history import history as list_references
 from regression.job.job import resolve_job
 from regression.job.job_file import StoredJob, describe, record
 from regression.store import references
@@ -36,12 +38,10 @@ from regression.store.units import (
     FORMAT,
     StoreError,
     Unit,
-    partial_folder,
     seal,
     unit_folder,
     unit_key,
 )
-from reports.files import write_text_atomically
 from reports.schema import CURVES_FILE, VERDICT_FILE, ExitCode, SeedResult, Verdict, VerdictName
 from tests.regression.made import curves, evidence, result
 
@@ -64,7 +64,7 @@ def finished(folder: Path, level: float = 108.0, **changes: object) -> Path:
     """A run as `make regress` leaves it: five sealed units, a job and a verdict."""
     from regression.gate.verdict import judge
 
-    job = resolve_job("cartpole", "", "1000-1004", "cpu", "")
+    job = resolve_job("cartpole", seeds="1000-1004", device="cpu")
     folder.mkdir(parents=True)
     record(folder, describe(job))
     table = curves("candidate", SEEDS, level)
@@ -74,7 +74,7 @@ def finished(folder: Path, level: float = 108.0, **changes: object) -> Path:
     verdict = judge(evidence(level, reference=False)).model_copy(
         update={"seeds": results} | changes
     )
-    write_text_atomically(folder / VERDICT_FILE, verdict.model_dump_json())
+    replace_text(folder / VERDICT_FILE, verdict.model_dump_json())
     return folder
 
 
@@ -85,14 +85,14 @@ def _digest(seed: int, window: int) -> str:
 
 def _seal_unit(folder: Path, job, seed: int, table: pd.DataFrame) -> None:
     place = unit_folder(folder, job, seed)
-    partial_folder(place).mkdir()
+    partial_path(place).mkdir()
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, UNIT_COLUMNS, extrasaction="ignore", restval="nan")
     writer.writeheader()
     for index, row in enumerate(table.to_dict("records")):
         cells = {k: "nan" if pd.isna(v) else v for k, v in row.items()}
         writer.writerow(cells | {"weights_digest": _digest(seed, index)})
-    (partial_folder(place) / "curve.csv").write_text(text.getvalue(), newline="")
+    (partial_path(place) / "curve.csv").write_text(text.getvalue(), newline="")
     unit = Unit(
         format=FORMAT, key=unit_key(job.recipe, seed, "cpu", ""), status="complete", steps=1000,
         fingerprint={}, wall_s=1.0,
@@ -103,7 +103,7 @@ def _seal_unit(folder: Path, job, seed: int, table: pd.DataFrame) -> None:
 def propose(run: Path, reason: str = "first ones made here"):
     verdict = Verdict.model_validate_json((run / VERDICT_FILE).read_bytes())
     job = StoredJob.model_validate_json((run / "job.json").read_bytes())
-    return proposed(run, verdict, job, reason, "2026-01-02")
+    return proposed(run, verdict, job, reason=reason, today="2026-01-02")
 
 
 def bless(run: Path, reason: str = "first ones made here") -> Path:
@@ -238,8 +238,8 @@ def test_the_current_file_names_a_bundle_and_nothing_else(store, text):
 
 
 def test_the_references_of_the_project_are_whole():
-    assert [len(bundle.seeds) for bundle in history("cartpole")] == [100, 20, 20]
-    assert [len(bundle.seeds) for bundle in history("pong-short")] == [12, 6]
+    assert [len(bundle.seeds) for bundle in history("cartpole")] == [100, 100, 20, 20]
+    assert [len(bundle.seeds) for bundle in history("pong-short")] == [12, 12, 6]
     for name in ("cartpole", "pong-short"):
         _, table = load_reference(load_recipe(name))
         assert table["weights_digest"].str.fullmatch("[0-9a-f]{8}").all()
@@ -397,7 +397,7 @@ def test_make_bless_takes_the_latest_run_of_the_game_and_shows_what_moved(
     assert [bundle.reason for bundle in history("cartpole")] == [
         "slower for a reason", "the first ones made",
     ]  # fmt: skip
-    command.history()
+    list_references()
     listed = capsys.readouterr().out
     assert listed.index("slower for a reason") < listed.index("the first ones made")
     assert len(list((store / "cartpole").iterdir())) == 3

@@ -37,7 +37,11 @@ def sealed_run(folder: Path, job: StoredJob = JOB, seed: int = 1) -> list[str]:
     folder.mkdir(exist_ok=True)
     record(folder, job)
     UnitWorker(
-        folder, job, seed, "cpu", lambda report: said.append(str(report.get("note", "")))
+        folder,
+        job,
+        seed=seed,
+        device="cpu",
+        report=lambda report: said.append(str(report.get("note", ""))),
     ).work()
     return [note for note in said if note]
 
@@ -70,13 +74,17 @@ def test_the_content_hash_is_of_the_bits_and_not_of_where_and_when(copied, tmp_p
     unit, again = read_sealed(tmp_path / "again" / NAME)
     assert again.content_hash == first.content_hash
     assert again.files["unit.json"] != first.files["unit.json"]  # it took another time
-    other = UnitWorker(tmp_path / "again", JOB, 2, "cpu", lambda _: None).work()
+    other = UnitWorker(tmp_path / "again", JOB, seed=2, device="cpu", report=lambda _: None).work()
     assert other != first.content_hash
     assert unit.key == unit_key(JOB.loaded_recipe(), 1, "cpu", "")
 
 
 def test_a_unit_leaves_the_other_cores_to_other_units(tmp_path):
-    assert not UnitWorker(tmp_path, JOB, 1, "cpu", lambda _: None)._trainer().threaded
+    assert (
+        not UnitWorker(tmp_path, JOB, seed=1, device="cpu", report=lambda _: None)
+        ._trainer()
+        .threaded
+    )
     assert Trainer.threaded
 
 
@@ -143,7 +151,7 @@ def broken_off(folder: Path, step: int) -> Path:
     folder.mkdir(exist_ok=True)
     record(folder, JOB)
     with pytest.raises(StoppedError):
-        UnitWorker(folder, JOB, 1, "cpu", report).work()
+        UnitWorker(folder, JOB, seed=1, device="cpu", report=report).work()
     return folder / f".{NAME}.partial"
 
 
@@ -352,19 +360,22 @@ def test_a_run_is_gone_on_with_as_it_was_asked_for(tmp_path, monkeypatch):
     asked = resumed_job_of(tmp_path)
     assert (asked.seeds, asked.device, asked.recipe.name) == ([4, 5], "cpu", "cartpole")
     with pytest.raises(JobError, match=r"seeds: \[4, 5\] in .*, \[8, 9\] here"):
-        resumed_job(tmp_path, "", "", "8-9", "", "")
+        resumed_job(tmp_path, seeds="8-9")
     with pytest.raises(JobError, match=r"game: 'cartpole' in .*, 'pong' here"):
-        resumed_job(tmp_path, "pong", "", "", "", "")
+        resumed_job(tmp_path, game="pong")
     with pytest.raises(JobError, match=r"readable job\.json"):
-        resumed_job(tmp_path / "nowhere", "", "", "", "", "")
+        resumed_job(tmp_path / "nowhere")
 
 
 def resumed_job_of(folder: Path):
     from regression.job.job import resolve_job
     from regression.job.job_file import describe
 
-    record(folder, describe(resolve_job("cartpole", "", "4-5", "cpu", "")))
-    return resumed_job(folder, "", "", "", "", "")
+    record(
+        folder,
+        describe(resolve_job("cartpole", seeds="4-5", device="cpu")),
+    )
+    return resumed_job(folder)
 
 
 def test_names_tell_units_apart():
