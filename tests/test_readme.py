@@ -1,9 +1,9 @@
 """The README: its commands are run, its samples are what they print, its snippets and links work.
 
 Every line of the README that begins with `$ ` is a command, and the lines below it are a sample of
-what it prints. They are run in the order in which they stand, in an empty folder that holds what
-`made_folder` puts there: the README's own Python blocks, logs of an imaginary program, and two runs
-of one seed.
+what it prints. They are run in a folder that holds what `made_folder` puts there: the README's own
+Python blocks, logs of an imaginary program, and two runs of one seed. The commands of one block of
+code are run in their order, and two blocks at a time.
 
 - A quick command is run to its end; its exit code must be the one that its comment names (0, where
   it names none), and its sample must be what it printed.
@@ -79,12 +79,14 @@ class Command:
 
     Attributes:
         line: index of its line.
+        block: index of the line that opens its block of code.
         words: the command, without prompt and comment.
         code: the exit code that it should have.
         sample: the lines below it.
     """
 
     line: int
+    block: int
     words: str
     code: int
     sample: list[str]
@@ -98,13 +100,15 @@ def commands(text: str) -> list[Command]:
     """In their order; a line in a block of code that begins with "$ ", and what follows it."""
     found: list[Command] = []
     inside = open_command = False
+    block = 0
     for number, line in enumerate(text.splitlines()):
         if line.startswith("```"):
-            inside, open_command = not inside, False
+            inside, open_command, block = not inside, False, number
         elif inside and line.startswith("$ "):
             words, _, comment = line[2:].partition(" #")
             code = re.search(r"exit code (\d)", comment)
-            found.append(Command(number, words.strip(), int(code.group(1)) if code else 0, []))
+            expected = int(code.group(1)) if code else 0
+            found.append(Command(number, block, words.strip(), expected, []))
             open_command = True
         elif open_command:
             found[-1].sample.append(line)
@@ -196,14 +200,6 @@ def write_run(folder: Path, fault: str) -> None:
     (folder / "unit.json").write_text(json.dumps({"key": {"fault": fault}, "fingerprint": {}}))
 
 
-@pytest.fixture(scope="module")
-def _interrupts_reach_children() -> Iterator[None]:
-    """A shell starts background jobs deaf to SIGINT, and their children inherit it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def start(command: Command, folder: Path) -> subprocess.Popen[str]:
     """Starts a command of the README as its reader would, with this checkout's code."""
     program, *words = shlex.split(command.words)
@@ -229,11 +225,52 @@ def matches(folder: Path, pattern: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("command", QUICK, ids=[command.words for command in QUICK])
-def test_a_command_prints_what_is_shown(command: Command, made_folder: Path) -> None:
-    process = start(command, made_folder)
-    output, _ = process.communicate(timeout=SLOW_LIMIT_S if WRITING else QUICK_LIMIT_S)
-    assert process.returncode == command.code, output
+Ended = tuple[int, str]  # exit code, output
+
+
+@pytest.fixture(scope="module")
+def ended(made_folder: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ended]]]:
+    """What became of each command that a test asks for; blocks run two at a time, each in order."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = [call.params["command"] for call in asked if call and "command" in call.params]
+    futures: dict[str, Future[Ended]] = {command.words: Future() for command in wanted}
+
+    def run(block: int) -> None:
+        for command in sorted(wanted, key=lambda command: command.line):
+            if command.block == block:
+                try:
+                    futures[command.words].set_result(finish(command, made_folder))
+                except Exception as error:  # noqa: BLE001  # raised again in the command's test
+                    futures[command.words].set_exception(error)
+
+    # A shell starts jobs in the background deaf to SIGINT, and their children inherit it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with ThreadPoolExecutor(max_workers=1 if WRITING else 2) as pool:
+        for block in sorted({command.block for command in wanted}):
+            pool.submit(run, block)
+        yield futures
+    signal.signal(signal.SIGINT, before)
+
+
+def finish(command: Command, folder: Path) -> Ended:
+    """Runs a command to its end, or a slow one to its first line, which follows all refusals."""
+    process = start(command, folder)
+    assert process.stdout is not None
+    first = ""
+    if command.slow and not WRITING:
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+    try:
+        rest, _ = process.communicate(timeout=SLOW_LIMIT_S if WRITING else QUICK_LIMIT_S)
+    finally:
+        process.kill()
+    return process.returncode, first + rest
+
+
+@pytest.mark.parametrize("command", QUICK, ids=lambda command: command.words)
+def test_a_command_prints_what_is_shown(command: Command, ended: dict[str, Future[Ended]]) -> None:
+    code, output = ended[command.words].result()
+    assert code == command.code, output
     if WRITING:
         paste(command, sample(output, command.words))
         return
@@ -243,34 +280,19 @@ def test_a_command_prints_what_is_shown(command: Command, made_folder: Path) -> 
         assert same(shown, line), f"README: {shown}\nprinted: {line}"
 
 
-@pytest.fixture(scope="module")
-def begun(made_folder: Path) -> Iterator[dict[str, Future[tuple[int, str]]]]:
-    """Exit code and output of every slow command, each interrupted after its first line."""
-    # A shell starts jobs in the background deaf to SIGINT, and their children inherit it.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        slow = [command for command in COMMANDS if command.slow]
-        yield {command.words: pool.submit(begin, command, made_folder) for command in slow}
-    signal.signal(signal.SIGINT, before)
-
-
-def begin(command: Command, folder: Path) -> tuple[int, str]:
-    """Interrupts a command when it has printed a line, which comes after all refusals."""
-    process = start(command, folder)
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=QUICK_LIMIT_S)
-    return process.returncode, first + rest
-
-
 @pytest.mark.skipif(WRITING, reason="all commands are run to their ends")
 @pytest.mark.parametrize(
-    "words",
-    [pytest.param(words, marks=pytest.mark.atari if "pong" in words else ()) for words in SLOW],
+    "command",
+    [
+        pytest.param(
+            command, id=command.words, marks=pytest.mark.atari if "pong" in command.words else ()
+        )
+        for command in COMMANDS
+        if command.slow
+    ],
 )
-def test_a_slow_command_begins(words: str, begun: dict[str, Future[tuple[int, str]]]) -> None:
-    code, output = begun[words].result()
+def test_a_slow_command_begins(command: Command, ended: dict[str, Future[Ended]]) -> None:
+    code, output = ended[command.words].result()
     assert code == INTERRUPTED, output
 
 
@@ -383,6 +405,6 @@ def test_a_sample_is_compared_but_for_measured_numbers(
 def test_commands_and_their_samples_are_found() -> None:
     text = "$ no\n```console\n$ a --b  # exit code 1\nout\n...\n$ c\n```\nout\n"
     assert [astuple(command) for command in commands(text)] == [
-        (2, "a --b", 1, ["out", "..."]),
-        (5, "c", 0, []),
+        (2, 1, "a --b", 1, ["out", "..."]),
+        (5, 1, "c", 0, []),
     ]
