@@ -43,6 +43,9 @@ bless: setup ## accept a finished run as the new reference; needs REASON
 import: setup ## judge logs of your own code like runs; needs NAME, LOGS, STEPS and WINDOW
 	$(BIN)/dqn-harness import
 
+readme: setup ## run the README's commands and paste what they print; half an hour
+	README=write $(BIN)/python -m pytest tests/test_readme.py
+
 crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
 	CRASHES=every $(BIN)/python -m pytest tests/regression/store/test_crashes.py
 
@@ -103,7 +106,7 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import crashes test lint types imports fmt check bench clean
+TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes test lint types imports fmt check bench clean
 .PHONY: $(TARGETS)
 
 BIN := .venv/bin

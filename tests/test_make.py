@@ -193,6 +193,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
         ("doctor", ["dqn-harness doctor"]),
         ("bless", ["dqn-harness bless"]),
         ("import", ["dqn-harness import"]),
+        ("readme", ["python -m pytest tests/test_readme.py"]),
         ("crashes", ["python -m pytest tests/regression/store/test_crashes.py"]),
         ("test", ["python -m pytest -n logical --dist loadfile"]),
         (

@@ -141,8 +141,8 @@ def history(recipe: str, references_dir: Path | None = None) -> Iterator[Bundle]
         stored = name.read_text(encoding="ascii")
     except FileNotFoundError:
         raise UnusableReferenceError(
-            f"there is no reference for the recipe {recipe}\n"
-            f"  next      run its seeds, then {next_command('bless', reason='...')}"
+            f"there is no reference for the recipe {recipe}; run its seeds, then "
+            f"{next_command('bless')}"
         ) from None
     except (OSError, ValueError) as error:
         raise UnusableReferenceError(f"{name} cannot be read: {error}") from None
