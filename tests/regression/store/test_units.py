@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dqn_core import files as disk
 from dqn_core.checkpoint import checkpoint_bytes
 from dqn_core.loop import Trainer
 from regression.job.job_file import JobError, StoredJob, read_job, record, resumed_job
@@ -220,15 +219,6 @@ def test_a_checkpoint_takes_no_more_room_than_was_asked_for(tmp_path):
     (checkpoint,) = (partial / "checkpoints").iterdir()
     taken = sum(path.stat().st_size for path in checkpoint.iterdir())
     assert taken < checkpoint_bytes(trainer(JOB.loaded_recipe())) < taken + 2 * 2**20
-
-
-def test_replacing_a_file_fails_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    disk.replace_text(path, "old")
-    monkeypatch.setattr(disk, "sync", lambda _: (_ for _ in ()).throw(OSError(5, "EIO")))
-    with pytest.raises(OSError, match="EIO"):
-        disk.replace_text(path, "new")
-    assert (path.read_text(), len(list(tmp_path.iterdir()))) == ("old", 1)
 
 
 # Locks
