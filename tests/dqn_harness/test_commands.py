@@ -90,16 +90,6 @@ def test_messages_name_commands_that_their_reader_has(tmp_path):
     assert ".venv/bin/dqn-harness train" in made.stderr
 
 
-@pytest.mark.parametrize("name", PACKAGES)
-def test_packages_of_our_names_in_the_working_folder_are_passed_by(tmp_path, name):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not ours')\n")
-    (tmp_path / "mine.py").write_text("from examples.dqn import make\n")
-    told = harness("probes", "--agent", "mine:make", "-k", "constant-reward.vector", cwd=tmp_path)
-    assert told.returncode == 0, told.stderr
-    assert "1 of 1 check ran, 0 red" in told.stdout
-
-
 def test_an_agent_is_found_in_a_file_with_what_lies_beside_it(tmp_path):
     (tmp_path / "beside.py").write_text("from examples.dqn import make\n")
     (tmp_path / "agent.py").write_text("from beside import make\n")
@@ -110,16 +100,6 @@ def test_an_agent_is_found_in_a_file_with_what_lies_beside_it(tmp_path):
     missing = harness(*words, f"{tmp_path}/other.py:make")
     assert missing.returncode == 4
     assert "there is no file" in missing.stderr
-
-
-def test_an_agent_whose_own_package_ours_hides_is_told_so(tmp_path):
-    (tmp_path / "reports").mkdir()
-    (tmp_path / "reports" / "__init__.py").write_text("")
-    (tmp_path / "reports" / "mine.py").write_text("")
-    (tmp_path / "agent.py").write_text("import reports.mine\n")
-    told = harness("probes", "--agent", "agent:make", "-k", "constant", cwd=tmp_path)
-    assert told.returncode == 4
-    assert f"{ROOT / 'reports'} hides {tmp_path / 'reports'}: rename" in told.stderr
 
 
 def test_checks_are_listed_and_selected(here):
