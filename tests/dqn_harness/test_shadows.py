@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from dqn_harness.shadows import PACKAGES
 from tests.dqn_harness.test_commands import harness
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", PACKAGES)
-def test_packages_of_our_names_in_the_working_folder_are_passed_by(tmp_path, name):
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "__init__.py").write_text("raise RuntimeError('not ours')\n")
+def test_packages_of_our_names_in_the_working_folder_are_passed_by(tmp_path):
+    for name in PACKAGES:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise RuntimeError('{name} is not ours')\n")
     (tmp_path / "mine.py").write_text("from examples.dqn import make\n")
     told = harness("probes", "--agent", "mine:make", "-k", "constant-reward.vector", cwd=tmp_path)
     assert told.returncode == 0, told.stderr

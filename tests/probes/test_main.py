@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import random  # noqa: TID251  # put back, not drawn from
 import subprocess
 import sys
 
 import pytest
 
+from probes.__main__ import main
 from probes.faults.catalogue import ABSENT, FAULTS
 
 
-def probes(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "probes", *arguments],
-        env=os.environ | variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def probes(capsys):
+    """The command line in this process: exit code, output and errors."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        state = random.getstate()
+        code = main(words)
+        random.setstate(state)  # tyro draws placeholders
+        return (code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -33,22 +41,26 @@ def probes(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         (["--what"], ""),
     ],
 )
-def test_bad_words_are_usage_errors(arguments, message):
-    ran = probes(*arguments)
-    assert ran.returncode == 4, ran.stderr
-    assert message in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_bad_words_are_usage_errors(probes, arguments, message):
+    code, _, errors = probes(*arguments)
+    assert code == 4, errors
+    assert message in errors
+    assert "Traceback" not in errors
 
 
-def test_faults_can_be_listed():
-    ran = probes("--list-faults")
-    assert ran.returncode == 0
-    assert all(fault.name in ran.stdout for fault in FAULTS)
-    assert all(absent.name in ran.stdout for absent in ABSENT)
+def test_faults_can_be_listed(probes):
+    code, told, _ = probes("--list-faults")
+    assert code == 0
+    assert all(fault.name in told for fault in FAULTS)
+    assert all(absent.name in told for absent in ABSENT)
 
 
 def test_a_red_table_has_exit_code_one_and_names_the_component():
-    ran = probes("-k", "discounting.vector", HARNESS_FAULT="discount-missing", HARNESS_SEED="5")
+    ran = subprocess.run(
+        [sys.executable, "-m", "probes", "-k", "discounting.vector"],
+        env=os.environ | {"HARNESS_FAULT": "discount-missing", "HARNESS_SEED": "5"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert ran.returncode == 1
     assert "core:make with discount-missing: 1 check, seed 5" in ran.stdout
     assert "1 of 1 check ran, 1 red" in ran.stdout
@@ -56,25 +68,27 @@ def test_a_red_table_has_exit_code_one_and_names_the_component():
     assert "next: " in ran.stdout
 
 
-def test_findings_as_json():
-    ran = probes("--json", "-k", "world.constant-reward.vector")
-    assert ran.returncode == 0
-    report = json.loads(ran.stdout)
+def test_findings_as_json(probes):
+    code, told, _ = probes("--json", "-k", "world.constant-reward.vector")
+    assert code == 0
+    report = json.loads(told)
     assert report["subject"] == "probes.subjects.core:make"
     assert [finding["status"] for finding in report["findings"]] == ["green"]
     assert report["suspicions"] == []
 
 
-def test_nothing_ran_has_a_code_of_its_own():
-    ran = probes("--agent", "tests.probes.bad_subjects:Idle", "-k", "target.separate-storage")
-    assert ran.returncode == 5
-    assert "0 of 1 check ran" in ran.stdout
-    assert "not offered: online_net" in ran.stdout
+def test_nothing_ran_has_a_code_of_its_own(probes):
+    code, told, _ = probes(
+        "--agent", "tests.probes.bad_subjects:Idle", "-k", "target.separate-storage"
+    )
+    assert code == 5
+    assert "0 of 1 check ran" in told
+    assert "not offered: online_net" in told
 
 
-def test_a_check_is_explained():
-    ran = probes("explain", "world.constant-reward.vector")
-    assert ran.returncode == 0
+def test_a_check_is_explained(probes):
+    code, told, _ = probes("explain", "world.constant-reward.vector")
+    assert code == 0
     for part in ("likely causes", "seen in", "next experiment", "needs       train, q_values"):
-        assert part in ran.stdout
-    assert "no-terminal-mask" in ran.stdout
+        assert part in told
+    assert "no-terminal-mask" in told
