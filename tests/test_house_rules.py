@@ -1,6 +1,7 @@
 """Rules of the house that no linter states: sizes, banned words and calls, docstrings, paths.
 
-Each rule maps the text of a file to its violations, and is proven by a small bad example.
+Each rule maps a text, as a rule that of a file, to its violations, and is proven by a small bad
+example.
 """
 
 import ast
@@ -142,6 +143,19 @@ def module_name_says_what_it_holds(path: str) -> list[str]:
     return [f"{path}: name the idea"] if "utils" in Path(path).with_suffix("").parts else []
 
 
+def every_room_has_tests(listing: str) -> list[str]:
+    """Of a list of files, a line each: a folder with modules has its folder of tests."""
+    paths = [Path(line) for line in listing.splitlines()]
+    rooms = {
+        path.parent
+        for path in paths
+        if path.parts[0] in PACKAGES and path.suffix == ".py" and path.name != "__init__.py"
+    }
+    tested = {path.parent for path in paths if path.match("test_*.py")}
+    missing = sorted(room for room in rooms if "tests" / room not in tested)
+    return [f"{room}: no tests/{room}/test_*.py" for room in missing]
+
+
 MODULE_RULES = [
     module_is_short,
     functions_are_short,
@@ -183,6 +197,9 @@ BAD = [
     (no_path_of_one_machine, f"cd /{'tmp'}"),
     (module_name_says_what_it_holds, "probes/utils.py"),
     (module_name_says_what_it_holds, "probes/utils/frames.py"),
+    (every_room_has_tests, "probes/worlds/world.py\ntests/probes/test_world.py"),
+    (every_room_has_tests, "probes/worlds/world.py\ntests/probes/worlds/made_worlds.py"),
+    (every_room_has_tests, "probes/subject.py\ntests/probes/worlds/test_world.py"),
 ]
 
 # Close to the bad examples, and right.
@@ -232,6 +249,8 @@ def test_rules_leave_good_names_paths_and_init_files_alone() -> None:
     assert init_only_names_the_public_api(GOOD_INIT) == []
     assert module_name_says_what_it_holds("probes/worlds/world.py") == []
     assert no_path_of_one_machine("runs/work ../tmp $(X)/root https://a.org/home /homes") == []
+    listing = "probes/worlds/world.py\nprobes/__init__.py\ntests/probes/worlds/test_env.py\nREADME"
+    assert every_room_has_tests(listing) == []
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +300,10 @@ def test_init_files_only_name_the_public_api(modules: list[str]) -> None:
 
 def test_module_names_say_what_they_hold(modules: list[str]) -> None:
     assert [found for name in modules for found in module_name_says_what_it_holds(name)] == []
+
+
+def test_tests_mirror_the_rooms(files: list[str]) -> None:
+    assert every_room_has_tests("\n".join(files)) == []
 
 
 def test_no_file_holds_a_path_of_one_machine(files: list[str]) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dqn_core.loop import Trainer
 from dqn_core.recipes.file import load_recipe
 from dqn_core.recipes.schema import Recipe
+from dqn_core.records import BlockRecord
+from dqn_core.train import TrainingRun
 
 CPU = torch.device("cpu")
 
@@ -63,3 +67,31 @@ def toml(recipe: Recipe, path: Path) -> Path:
             lines += [f"[{section}]", *(f"{k} = {json.dumps(v)}" for k, v in content.items())]
     path.write_text("\n".join(lines))
     return path
+
+
+def run(recipe, seed: int = 0) -> tuple[list[BlockRecord], Trainer]:
+    made = trainer(recipe, seed)
+    return list(made.blocks()), made
+
+
+def equal(one: BlockRecord, other: BlockRecord) -> bool:
+    return all(
+        np.array_equal(a, b, equal_nan=isinstance(a, float))
+        for a, b in zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)
+    )
+
+
+def finish(
+    recipe, folder: Path, *, resume: bool = False, windows: int | None = None
+) -> TrainingRun:
+    """Trains to the end, or walks away after some windows as a killed process would."""
+    run = TrainingRun(trainer(recipe), folder, resume=resume)
+    for count, _ in enumerate(run.windows(), start=1):
+        if count == windows:
+            break
+    return run
+
+
+def checkpoint_of(folder: Path) -> Path:
+    finish(small(), folder, windows=5)
+    return folder / "checkpoints" / "step_000000200"

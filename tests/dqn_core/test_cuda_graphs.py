@@ -23,8 +23,7 @@ from dqn_core.optimizers import optimizer_tensors
 from dqn_core.recipes.schema import Recipe
 from dqn_core.replay import Replay
 from dqn_core.streams import Stream
-from tests.dqn_core.small import CPU, small, small_pong, trainer
-from tests.dqn_core.test_loop import equal
+from tests.dqn_core.small import CPU, equal, small, small_pong, trainer
 
 
 def frozen_python(agent):

@@ -1,5 +1,7 @@
 """A file, folder or link is made whole, or not at all."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 
@@ -111,3 +113,12 @@ def test_a_disk_that_does_not_take_it_leaves_the_old_file(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="disk full"):
         replace_text(tmp_path / "page", "new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("page", "old")]
+
+
+def test_replacing_a_file_fails_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    files.replace_text(path, "old")
+    monkeypatch.setattr(files, "sync", lambda _: (_ for _ in ()).throw(OSError(5, "EIO")))
+    with pytest.raises(OSError, match="EIO"):
+        files.replace_text(path, "new")
+    assert (path.read_text(), len(list(tmp_path.iterdir()))) == ("old", 1)

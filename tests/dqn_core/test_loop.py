@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import threading
 
@@ -12,23 +11,9 @@ import torch
 
 from dqn_core.acting import Actor
 from dqn_core.agent import Agent
-from dqn_core.evaluation import evaluate
 from dqn_core.loop import Trainer
-from dqn_core.records import BlockRecord
 from dqn_core.streams import Stream
-from tests.dqn_core.small import small, small_pong, trainer
-
-
-def run(recipe, seed: int = 0) -> tuple[list[BlockRecord], Trainer]:
-    made = trainer(recipe, seed)
-    return list(made.blocks()), made
-
-
-def equal(one: BlockRecord, other: BlockRecord) -> bool:
-    return all(
-        np.array_equal(a, b, equal_nan=isinstance(a, float))
-        for a, b in zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)
-    )
+from tests.dqn_core.small import equal, run, small, small_pong, trainer
 
 
 @pytest.mark.parametrize("recipe", [small(), pytest.param(small_pong(), marks=pytest.mark.atari)])
@@ -272,58 +257,6 @@ def test_a_run_left_half_way_cannot_go_on_as_if_nothing_were_missing():
     next(made.blocks())
     with pytest.raises(RuntimeError, match="left at step 8, inside a segment of 200 steps"):
         next(made.blocks())
-
-
-def test_evaluation_leaves_no_trace_on_training():
-    plain, _ = run(small())
-    made = trainer(small())
-    for index, block in enumerate(made.blocks()):
-        assert equal(block, plain[index])
-        if block.step % 80 == 0:
-            returns = evaluate(made, index)
-            assert returns.shape == (2,)
-            assert (returns >= 8).all()
-    assert made.finished
-
-
-def test_evaluation_follows_its_stream_and_its_epsilon():
-    made = trainer(
-        small(evaluation={"episodes": 6, "num_envs": 3, "epsilon": 1.0, "rolling_episodes": 6})
-    )
-    assert evaluate(made, 1).tolist() == evaluate(made, 1).tolist()
-    assert evaluate(made, 1).tolist() != evaluate(made, 2).tolist()
-    greedy = trainer(
-        small(evaluation={"episodes": 6, "num_envs": 3, "epsilon": 0.0, "rolling_episodes": 6})
-    )
-    for p in greedy.agent.online_net.parameters():
-        p.data.zero_()
-    # All values equal: the first action always, and the pole falls within eleven steps.
-    assert evaluate(greedy, 1).max() <= 11
-
-
-def test_each_environment_plays_its_share_of_an_evaluation():
-    """The second episodes are among the returns, though some first ones end after them."""
-    everything = {"epsilon": 1.0, "rolling_episodes": 4}
-    one_each = evaluate(trainer(small(evaluation=everything | {"episodes": 4, "num_envs": 4})), 0)
-    two_each = evaluate(trainer(small(evaluation=everything | {"episodes": 8, "num_envs": 4})), 0)
-    assert two_each.reshape(4, 2)[:, 0].tolist() == one_each.tolist()
-
-
-@pytest.mark.atari
-def test_a_reported_episode_is_a_whole_game_where_a_life_is_an_episode_for_the_learner():
-    env = {"game": "breakout", "actions": "minimal", "episode": "life", "episode_limit_steps": 400}
-    made = trainer(small_pong(env=env))
-    actor = Actor(made.make_envs(made.recipe, 1, Stream(0, "eval")), 2, Stream(0, "eval"))
-    lives, rewards, games = 0, 0.0, []
-    while len(games) < 3:
-        (tick,) = actor.play(made.agent, np.ones((1, 1)), truncate_last=False)
-        lives += int(tick.terminated[0])
-        rewards += float(tick.reward[0])
-        for game in actor.take_finished():
-            assert (lives, game.episode_return) == (5, rewards)
-            games.append(game.episode_return)
-            lives, rewards = 0, 0.0
-    assert sum(games) > 0
 
 
 def test_block_records_carry_the_statistics_of_their_updates():

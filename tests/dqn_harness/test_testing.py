@@ -24,8 +24,11 @@ def suite(pytester, monkeypatch):
     # The session under test runs in a process of its own, as a user's does.
     monkeypatch.setenv("PYTHONPATH", str(pytest.importorskip("probes").__path__[0]) + "/..")
 
-    def run(arguments: str, imported: str = "") -> pytest.RunResult:
-        pytester.makepyfile(SUITE.format(arguments=arguments, imported=imported))
+    def run(*arguments: str, imported: str = "") -> pytest.RunResult:
+        """Of a file for each; a session takes seconds to import what it tests."""
+        for number, of_one in enumerate(arguments):
+            text = SUITE.format(arguments=of_one, imported=imported)
+            pytester.makepyfile(**{f"test_{number}": text})
         return pytester.runpytest_subprocess("-v", "-rA", "-p", "no:cacheprovider")
 
     return run
@@ -42,7 +45,7 @@ def test_every_check_is_a_test_named_by_its_code(suite):
 def test_a_red_check_says_what_is_wrong_and_the_component_is_named(suite):
     result = suite(
         'fault_named("discount-missing").parts.make, checks="two-step-discounting.vector"',
-        "from probes.faults.catalogue import fault_named",
+        imported="from probes.faults.catalogue import fault_named",
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -59,10 +62,10 @@ def test_a_red_check_says_what_is_wrong_and_the_component_is_named(suite):
 def test_an_expected_failure_turns_red_when_it_starts_to_pass(suite):
     code = "world.constant-reward.vector"
     arguments = f'"{{}}", checks="{code}", expected_failures={{{{"{code}": "known"}}}}'
-    suite(arguments.format("tests.probes.bad_subjects:Idle")).assert_outcomes(xfailed=1)
-    passing = suite(arguments.format("probes.subjects.core:make"))
-    passing.assert_outcomes(failed=1)
-    passing.stdout.fnmatch_lines(["*XPASS(strict)*known*"])
+    failing, passing = "tests.probes.bad_subjects:Idle", "probes.subjects.core:make"
+    result = suite(arguments.format(failing), arguments.format(passing))
+    result.assert_outcomes(xfailed=1, failed=1)
+    result.stdout.fnmatch_lines(["XFAIL test_0.py*", "FAILED test_1.py*XPASS(strict)*known*"])
 
 
 def test_a_missing_capability_is_a_skip_that_names_it(suite):

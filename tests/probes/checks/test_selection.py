@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from probes.checks.registry import CHECKS, UnknownCheckError, select
 from probes.checks.selection import SelectionError, matcher
 
 CODES = ("td.masks-ends", "td.double-is-double", "replay.frames-are-those-shown", "world.flicker")
@@ -46,10 +45,3 @@ def test_what_cannot_be_read_is_refused_with_the_place(expression, expected):
     with pytest.raises(SelectionError) as refused:
         matcher(expression)
     assert f"expected  {expected}" in str(refused.value)
-
-
-def test_nothing_means_all_and_no_check_is_an_error():
-    assert select("") == CHECKS
-    assert {check.code for check in select("not frames")} < {check.code for check in CHECKS}
-    with pytest.raises(UnknownCheckError, match=r"nearest   .*replay\."):
-        select("replay and world")

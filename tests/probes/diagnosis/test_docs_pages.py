@@ -126,8 +126,8 @@ def test_reds_are_those_of_the_dictionary_given():
 
 
 def test_the_command_writes_both_pages_where_it_is_told_to(tmp_path, capsys):
-    assert command._command(["docs", "--folder", str(tmp_path)]) is ExitCode.OK
+    assert command._command(["docs", "--folder", str(tmp_path)], "") is ExitCode.OK
     assert {path.name: path.read_text("utf-8") for path in tmp_path.iterdir()} == PAGES
     assert str(tmp_path / CHECKS_PAGE) in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"--folder: cannot write the pages to .*nowhere"):
-        command._command(["docs", "--folder", str(tmp_path / "nowhere")])
+        command._command(["docs", "--folder", str(tmp_path / "nowhere")], "")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import partial
 
 import pytest
 
-from probes.checks.check import Check, Component
+from probes.checks.check import Component
 from probes.checks.registry import CHECKS, UnknownCheckError, check_named, select
-from probes.checks.support.testbed import Testbed
 from probes.faults.catalogue import ABSENT, FAULTS, UnknownFaultError, fault_named
-from probes.outcome import Outcome
 from probes.running.run_check import run_check
 from probes.subjects import core
 from probes.subjects.core import CoreSubject, Parts
@@ -87,35 +84,6 @@ def test_what_was_seen_elsewhere_is_planted_or_told_to_be_absent():
     assert planted.isdisjoint(absent)
     assert all(fault.seen for fault in ABSENT)
     assert sum(bool(fault.seen) for fault in FAULTS) > len(FAULTS) / 2
-
-
-def test_nothing_compared_is_red():
-    def compares_nothing(testbed: Testbed) -> Outcome:
-        del testbed
-        return Outcome(holds=True, expected="", actual="", compared=0)
-
-    vacuous = replace(CHECKS[0], run=compares_nothing)
-    assert run_check(vacuous, core.make, seed=0).status is FindingStatus.RED
-
-
-def test_a_missing_capability_is_a_skip_that_names_it():
-    class Blind(CoreSubject):
-        sample = None  # type: ignore[assignment]
-
-    def asks(testbed: Testbed) -> Outcome:
-        testbed.trial(partial(pytest.fail, "no environment is needed"))
-        return Outcome(holds=True, expected="", actual="", compared=1)
-
-    needy = Check(**{**vars(CHECKS[0]), "needs": ("sample", "update"), "run": asks})
-    factory = partial(_without_environment, Blind)
-    finding = run_check(needy, factory, seed=0)
-    assert finding.status is FindingStatus.SKIP
-    assert finding.actual == "not offered: sample"
-
-
-def _without_environment(kind, make_env, settings):
-    del make_env, settings
-    return kind.__new__(kind)
 
 
 def test_names_are_matched_and_unknown_ones_refused():

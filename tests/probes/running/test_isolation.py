@@ -10,7 +10,7 @@ from probes.checks.registry import check_named
 from probes.running import isolation
 from probes.running.isolation import CheckJob, Waiting, run_jobs
 from probes.running.run_check import run_check
-from probes.subject import SubjectError, load_factory
+from probes.subject import SubjectError
 from reports.schema import FindingStatus
 from tests.probes import bad_subjects
 
@@ -99,18 +99,3 @@ def test_a_subject_that_breaks_while_it_is_loaded_ends_the_run(
     monkeypatch.setattr(isolation, "available_cores", lambda: 1)
     with pytest.raises(SubjectError, match=message):
         list(run_jobs([CheckJob(CHECK, "broken_subject:make", "", seed) for seed in range(3)]))
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("no_colon", "expected module:factory"),
-        ("a:b:c", "expected module:factory"),
-        ("not a module:f", "expected module:factory"),
-        ("tests.nowhere:make", "cannot import 'tests.nowhere'"),
-        ("tests.probes.bad_subjects:os", "has no function 'os'"),
-    ],
-)
-def test_names_that_name_no_subject(name, message):
-    with pytest.raises(SubjectError, match=message):
-        load_factory(name)

@@ -11,16 +11,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
-import torch
-from gymnasium.utils.env_checker import check_env
 
-from dqn_core.networks import QNetwork
-from dqn_core.replay import Replay
-from probes.checks.worlds import CHECKS, GAMMA
-from probes.faults.worlds import FramesReversedInReplay, SoftmaxNetwork
-from probes.running.run_check import run_check
-from probes.subjects.core import CoreSubject, Parts
-from probes.worlds.env import VECTOR_SIZE, WorldEnv, frame, observations, observe
+from probes.checks.worlds import GAMMA
+from probes.worlds.env import WorldEnv, observations
 from probes.worlds.tables import (
     BRANCHING,
     CONSTANT_REWARD,
@@ -38,7 +31,6 @@ from probes.worlds.tables import (
     WORLDS,
 )
 from probes.worlds.world import BACKUPS, BLANK, Semantics
-from reports.schema import FindingStatus
 
 by_name = pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 each_claim = pytest.mark.parametrize(
@@ -108,11 +100,6 @@ def test_a_world_can_tell_right_from_each_faulty_semantics_it_claims(world, sema
 def test_together_the_worlds_separate_every_semantics():
     separated = {semantics for world in WORLDS for semantics in world.separates}
     assert separated | {"right"} == set(BACKUPS) == set(get_args(Semantics))
-
-
-def test_every_world_is_checked():
-    checked = {check.code.split(".")[1] for check in CHECKS}
-    assert checked == {world.name for world in WORLDS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,59 +229,6 @@ def test_reversed_frames_swap_the_ways_where_stacks_mirror_each_other():
     np.testing.assert_allclose(values[[3, 7]], VELOCITY.solve(GAMMA, "frames reversed")[[3, 7]])
 
 
-@by_name
-@pytest.mark.parametrize("view", ["vector", "frames"])
-def test_a_world_is_a_gymnasium_environment_that_follows_its_table(world, view):
-    if view == "vector" and world.num_states > VECTOR_SIZE:
-        pytest.skip("seen as frames alone")
-    check_env(WorldEnv(world, view), skip_render_check=True)
-    env = WorldEnv(world, view)
-    for seed in range(10):
-        obs, _ = env.reset(seed=seed)
-        passed = list(env._passed)
-        assert passed[0] in world.starts
-        ended = False
-        while not ended:
-            np.testing.assert_array_equal(obs, observe(world, passed, view))
-            here = (passed[-1], seed % world.num_actions)
-            obs, reward, terminated, truncated, _ = env.step(here[1])
-            assert abs(reward - world.reward[here]) == pytest.approx(world.noise[here])
-            assert (terminated, truncated) == (world.terminated[here], world.truncated[here])
-            passed.append(int(world.next_state[here]))
-            ended = terminated or truncated
-
-
-def test_all_starts_occur():
-    env = WorldEnv(REWARD_BY_OBS, "vector")
-    assert {tuple(env.reset(seed=seed)[0][:2]) for seed in range(20)} == {(1, 0), (0, 1)}
-
-
-def test_noise_is_exact_over_pairs_and_cannot_be_foretold():
-    env = WorldEnv(NOISY_REWARD, "vector")
-    env.reset(seed=3)
-    rewards = np.array([env.step(0)[1] for _ in range(400)]).reshape(200, 2)
-    np.testing.assert_allclose(rewards.mean(axis=1), 1.9)
-    assert 60 < (rewards[:, 0] > 1.9).sum() < 140  # 100, six standard deviations of seven
-
-
-@pytest.mark.parametrize("loss", ["huber", "mse"])
-def test_frames_are_learned_by_another_optimizer_within_the_budget(loss):
-    def make(make_env, settings):
-        return CoreSubject(make_env, settings, Parts(), loss, "centred_rmsprop")
-
-    code = "world.reward-by-observation-and-action.frames"
-    (check,) = [check for check in CHECKS if check.code == code]
-    finding = run_check(check, make, seed=0)
-    assert finding.status is FindingStatus.GREEN, finding
-
-
-def test_states_look_different():
-    assert len({observe(DELAYED_REWARD, [s], "vector").tobytes() for s in range(5)}) == 5
-    assert len({frame(picture).tobytes() for picture in (BLANK, *range(16))}) == 17
-    for world in (VELOCITY, FLICKER):
-        assert len({obs.tobytes() for obs in observations(world, "frames")}) == 8
-
-
 def test_a_stack_repeats_the_first_frame_and_forgets_after_four():
     assert VELOCITY.path(2) == [0, 1, 2]
     assert VELOCITY.stack([0, 1]) == [0, 0, 0, 1]
@@ -305,47 +239,3 @@ def test_a_red_world_says_which_semantics_its_values_fit():
     values = TWO_STEP.solve(GAMMA, "discount missing") + 0.1
     assert TWO_STEP.resembling(values, GAMMA) == ["discount missing"]
     assert TWO_STEP.resembling(values + 100, GAMMA) == []
-
-
-def test_the_planted_softmax_passes_gradients_as_autograd_does():
-    layer = torch.nn.utils.skip_init(torch.nn.Linear, 3, 4)
-    torch.nn.init.eye_(layer.weight)
-    torch.nn.init.zeros_(layer.bias)
-    net = SoftmaxNetwork(Through(layer))
-    obs, gradient = torch.arange(15.0).view(5, 3).sin(), torch.arange(20.0).view(5, 4).cos()
-    values, pullback = net.vjp(obs)
-    pullback(gradient)
-    by_hand = layer.weight.grad.clone()
-    layer.zero_grad()
-    layer(obs).softmax(dim=1).backward(gradient)
-    torch.testing.assert_close(by_hand, layer.weight.grad)
-    torch.testing.assert_close(values, layer(obs).softmax(dim=1).detach())
-
-
-class Through(QNetwork):
-    """A layer as a network."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, obs):
-        return self.layer(obs)
-
-
-def test_the_planted_reversal_turns_stacks_and_nothing_else():
-    healthy, reversing = (
-        kind(20, 1, (1, 1), np.uint8, 3, torch.device("cpu"))
-        for kind in (Replay, FramesReversedInReplay)
-    )
-    for ring in (healthy, reversing):
-        ring.start(np.zeros(1, np.int64), np.full((1, 1, 1), 9, np.uint8))
-        for step in range(5):
-            flags = np.zeros((1, 1), np.bool_)
-            row = np.full((1, 1, 1, 1), step, np.uint8)
-            ring.append(np.full((1, 1), step), np.full((1, 1), step), flags, flags, row)
-    right, turned = healthy.gather(*healthy.transitions()), reversing.gather(*healthy.transitions())
-    for whole, part in ((right, turned), (right.rows(1, 4), turned.rows(1, 4))):
-        assert part.obs.flip(1).tolist() == whole.obs.tolist()
-        assert part.next_obs.flip(1).tolist() == whole.next_obs.tolist()
-        assert part.action.tolist() == whole.action.tolist()

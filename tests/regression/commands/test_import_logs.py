@@ -25,8 +25,8 @@ from regression.store.references import history
 from regression.store.units import read_sealed
 from reports.load import read_curves, read_verdict
 from reports.schema import ExitCode, VerdictName
+from tests.regression.finished_runs import finished
 from tests.regression.runs.test_stages import Played
-from tests.regression.store.test_references import finished
 
 STEPS = ("--total-steps", "2000", "--window-steps", "100")
 STORE = ("--references", "ours")

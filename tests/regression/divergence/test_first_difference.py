@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dqn_core.device import prepare_device
 from dqn_core.recipes.schema import Recipe
 from dqn_core.train import TrainingRun
 from probes.subjects.core import Parts
 from regression.divergence.diff import compare_runs
+from regression.divergence.first_difference import ulp_distance
 from regression.divergence.rerun import read_run
 from tests.dqn_core.small import small, small_pong
 from tests.regression.divergence import planting
@@ -115,3 +118,20 @@ def test_a_planted_perturbation_is_named_exactly(number, healthy, tmp_path):
     ).difference
     actual = (found.kind, found.step, found.update, found.event, found.element)
     assert actual == expected
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@given(FLOATS, st.integers(0, 50))
+def test_ulps_count_the_steps_between_neighbouring_floats(value, steps):
+    start = np.array([value], np.float32)
+    reached = start.copy()
+    with np.errstate(over="ignore"):
+        for _ in range(steps):
+            reached = np.nextafter(reached, np.float32(np.inf))
+    if np.isfinite(reached).all():
+        # nextafter passes over one of the two zeros.
+        crossed = int(np.signbit(start[0]) and not np.signbit(reached[0]) and steps > 0)
+        assert int(ulp_distance(start, reached)[0]) in {steps, steps + crossed}
+        assert int(ulp_distance(reached, start)[0]) == int(ulp_distance(start, reached)[0])

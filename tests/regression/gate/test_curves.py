@@ -1,4 +1,4 @@
-"""What a run's own records say is told with the verdict, and decides nothing."""
+"""Curves become scores in the order of their seeds, and notes that decide nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from dqn_core.train import TrainingRun
-from regression.gate.curves import record_notes
-from regression.gate.verdict import judge
+from regression.gate.curves import record_notes, returns_of, scores
 from tests.dqn_core.small import small, trainer
-from tests.regression.made import evidence
+from tests.regression.made import curves
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +38,23 @@ def test_a_loss_that_is_no_number_is_named_with_its_seed_and_step(run, tmp_path)
     ]
 
 
-def test_a_note_is_told_and_decides_nothing():
-    note = "Seed 1003: loss is nan."
-    told, quiet = judge(evidence(108, notes=[note])), judge(evidence(108))
-    assert [each for each in told.notes if each not in quiet.notes] == [note]
-    assert told.model_copy(update={"notes": quiet.notes}) == quiet
+def test_areas_carry_the_last_return_over_windows_without_an_episode():
+    table = curves("candidate", [1], 0)
+    table.loc[[0, 4], "episode_return"] = None
+    # 20 (first known), 20, 30, 40, 40 (carried), 60, ... 100
+    expected = (20 + 20 + 30 + 40 + 40 + 60 + 70 + 80 + 90 + 100) / 10
+    found = scores(returns_of(table, "candidate"))
+    assert [found.area, found.first_tenth, found.final_tenth, found.peak] == [
+        [expected],
+        [20.0],
+        [100.0],
+        [100.0],
+    ]
+
+
+def test_curves_come_in_the_order_of_the_seeds_asked_for():
+    table = curves("candidate", [7, 3, 5], 0)
+    assert returns_of(table, "candidate")[:, 0].tolist() == [11.0, 12.0, 10.0]  # 3, 5, 7
+    assert returns_of(table, "candidate", [5, 7])[:, 0].tolist() == [12.0, 10.0]
+    table.loc[table["seed"] == 3, "episode_return"] = None
+    assert np.isnan(returns_of(table, "candidate")).sum(axis=1).tolist() == [10, 0, 0]

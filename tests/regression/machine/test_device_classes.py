@@ -3,11 +3,10 @@
 What cannot be shown on one machine: that a pinned class has the same bits on another processor.
 """
 
-import numpy as np
-import pytest
-import torch
+from __future__ import annotations
 
-from regression.machine.arithmetic_probe import LENGTH, behaviour, numbers
+import pytest
+
 from regression.machine.device_classes import (
     ALWAYS,
     PINNED,
@@ -16,7 +15,7 @@ from regression.machine.device_classes import (
     device_class,
 )
 from regression.machine.levels import claim
-from regression.machine.selftest import SelfTestError, observe_in, tiny_recipe
+from regression.machine.selftest import observe_in, tiny_recipe
 from reports.fields import BEHAVIOUR, SWITCH
 from reports.schema import Fingerprint
 
@@ -105,25 +104,3 @@ def test_a_process_sees_its_own_environment(observed):
     assert told["switch MKL_CBWR"] == "COMPATIBLE"
     assert told["threads"] == "1 per run"
     assert told["mkl threads"] in {"1", "unknown"}
-
-
-def test_a_process_that_breaks_is_told_with_its_last_words():
-    with pytest.raises(
-        SelfTestError, match=r"nowhere ended with exit code 1\n(.*\n)*.*unknown device"
-    ):
-        observe_in(DeviceClass("nowhere", "tpu"), 1)
-
-
-def test_a_root_is_promised_to_a_unit_in_the_last_place_and_a_quotient_to_the_bit():
-    values = np.abs(numbers(LENGTH))
-    root = torch.from_numpy(values).sqrt().numpy()
-    np.testing.assert_array_max_ulp(root, np.sqrt(values), maxulp=1)
-    quotient = torch.from_numpy(values) / torch.from_numpy(values + np.float32(2.5))
-    np.testing.assert_array_equal(quotient.numpy(), values / (values + np.float32(2.5)))
-
-
-def test_behaviour_is_a_function_of_the_process_and_looks_at_every_operation():
-    hashes = behaviour("cpu")
-    assert hashes == behaviour("cpu")
-    assert all(name.startswith(BEHAVIOUR) and len(value) == 12 for name, value in hashes.items())
-    assert len(set(hashes.values())) == len(hashes) >= 12

@@ -1,16 +1,14 @@
 """Which level two fingerprints can claim, and which fields stand in the way of the next."""
 
-import itertools
+from __future__ import annotations
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regression.machine.bits import bits_notes, compare_bits, with_bits
 from regression.machine.fingerprint import fingerprint
 from regression.machine.levels import GPU_SETTINGS, LEVELS, REQUIRED, claim, describe_claim
-from reports.schema import Fingerprint, VerdictName
+from reports.schema import Fingerprint
 
 PINS = {
     "switch ATEN_CPU_CAPABILITY": "avx2",
@@ -173,44 +171,3 @@ def test_a_sentence_names_the_rung_and_what_prevents_more():
 def test_this_process_repeats_itself():
     here = Fingerprint.model_validate(fingerprint("cpu"))
     assert claim(here, here).level >= 2
-
-
-def curve(*digests, first=64):
-    steps = range(first, first * (len(digests) + 1), first)
-    return pd.DataFrame({"step": steps, "weights_digest": digests})
-
-
-@given(st.lists(st.sampled_from("abc"), min_size=1), st.lists(st.sampled_from("abc"), min_size=1))
-def test_bits_part_at_the_first_window_that_differs(here, there):
-    check = compare_bits(3, curve(*here), curve(*there), promised=True)
-    pairs = list(itertools.zip_longest(here, there))
-    parted = [64 * n for n, (one, other) in enumerate(pairs, 1) if one != other]
-    assert (check.seed, check.windows) == (3, len(pairs))
-    assert check.first_difference == (parted[0] if parted else None)
-
-
-def test_curves_without_digests_cannot_be_compared():
-    whole = curve("a", "b")
-    without = [whole.drop(columns="weights_digest"), whole.assign(weights_digest=None)]
-    for bare in without:
-        assert compare_bits(0, whole, bare, promised=True) is None
-        assert compare_bits(0, bare, whole, promised=True) is None
-
-
-@pytest.mark.parametrize("name", list(VerdictName))
-def test_a_broken_promise_turns_a_pass_into_a_watch_and_is_told_in_any_verdict(name):
-    broken = compare_bits(3, curve("a", "b"), curve("a", "c"), promised=True)
-    verdict, sentence = with_bits(name, "So.", [broken])
-    assert verdict is (VerdictName.WATCH if name is VerdictName.PASS else name)
-    assert sentence.endswith("where equal ones are promised: seed 3 from step 128 on.")
-
-
-def test_kept_promises_and_none_change_no_verdict_and_are_noted():
-    kept = compare_bits(3, curve("a"), curve("a"), promised=True)
-    free = compare_bits(4, curve("a"), curve("b"), promised=False)
-    assert with_bits(VerdictName.PASS, "So.", [kept, free]) == (VerdictName.PASS, "So.")
-    assert bits_notes([kept, free]) == [
-        "Reference seed 3, trained again: bits equal in all 1 windows.",
-        "Reference seed 4, trained again: bits differ from step 64 on; "
-        "equal bits were not promised.",
-    ]

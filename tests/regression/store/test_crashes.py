@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from regression.job.job_file import StoredJob
 from regression.runs.unit import UnitWorker
 from regression.store import references
 from regression.store.references import Bundle, curves_of, curves_text, history, put_in_force
 from regression.store.units import read_sealed
-from tests.dqn_core.small import small
 from tests.regression.store.crashing import KILLED, broken_at, deeds_of, in_a_fork
+from tests.regression.tiny_runs import JOB, NAME
 
 EVERY = os.environ.get("CRASHES") == "every"
 STRIDE = 1 if EVERY else 3
@@ -33,25 +32,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def _a_kill_loses_nothing_that_was_written(monkeypatch) -> None:
     # Only a power cut would: waiting for the disk tells nothing here, and is counted all the same.
     monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-def tiny_job() -> StoredJob:
-    """Three segments of two windows, an evaluation and a checkpoint at the end of each."""
-    recipe = small(
-        loop={"total_steps": 96, "segment_steps": 32, "window_steps": 16, "block_steps": 8,
-              "sync_period_updates": 4},
-        replay={"capacity_rows": 120, "warmup_steps": 16, "batch_size": 8},
-        network={"hidden": [8]},
-        evaluation={"period_steps": 32, "episodes": 1, "num_envs": 1, "rolling_episodes": 1},
-    )  # fmt: skip
-    return StoredJob(
-        format=1, game="cartpole", recipe_name="tiny", recipe=recipe.model_dump(mode="json"),
-        recipe_hash=recipe.digest(), seeds=[1], device="cpu", fault="", fingerprint={},
-    )  # fmt: skip
-
-
-JOB = tiny_job()
-NAME = "cartpole-cpu-seed-1"
 
 
 def worker(folder: Path) -> Callable[[], str]:

@@ -1,6 +1,6 @@
 """Runs a tiny job on Ray and kills a worker; in a process of its own, as Ray changes its process.
 
-python -m tests.regression.runs.killing_ray FOLDER prints what happened, as JSON.
+python -m tests.regression.runs.launchers.killing_ray FOLDER prints what happened, as JSON.
 """
 
 from __future__ import annotations

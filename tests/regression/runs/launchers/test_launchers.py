@@ -17,16 +17,15 @@ import pytest
 from rich.console import Console
 
 from regression.job.job_file import describe, record
-from regression.job.run_folders import LATEST, new_run_folder, point_latest_at
 from regression.runs.launchers.launcher import LocalLauncher, UnitResult, ending, unit_command
 from regression.runs.launchers.ray_cluster import LaunchError, RayLauncher, scratch
 from regression.runs.launchers.unit_archive import pack, unpack
 from regression.runs.runner import Runner
 from regression.store.units import StoreError, read_sealed, unit_folder, unit_key
 from reports.fields import SWITCH
-from tests.regression.runs.killing_ray import SEEDS, VICTIM, tiny_job
+from tests.regression.runs.launchers.killing_ray import SEEDS, VICTIM, tiny_job
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def local(tmp_path_factory) -> Path:
 
 @pytest.mark.ray
 def test_ray_makes_the_units_of_local_processes_even_where_a_worker_is_killed(local, tmp_path):
-    command = [sys.executable, "-m", "tests.regression.runs.killing_ray", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.regression.runs.launchers.killing_ray", str(tmp_path)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout.splitlines()[-1])
@@ -167,16 +166,6 @@ def test_a_unit_refuses_to_be_named_for_a_class_that_its_process_is_not_of(tmp_p
     assert ran.returncode == 4, ran.stderr
     assert "expected  ATEN_CPU_CAPABILITY=default when it is started" in ran.stderr
     assert not list(tmp_path.glob("*seed*"))
-
-
-def test_the_latest_run_can_be_gone_on_with_by_that_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    first = new_run_folder("one")
-    point_latest_at(first)
-    point_latest_at(LATEST)
-    assert LATEST.resolve() == first.resolve()
-    point_latest_at(tmp_path)  # not among the runs
-    assert LATEST.resolve() == first.resolve()
 
 
 def test_without_ray_its_launcher_says_what_to_install(monkeypatch):
