@@ -124,8 +124,8 @@ CHECKS: Final = (
         needs=("sample",),
         what="Every sampled transition is one step that was taken: observation, action, reward, "
         "next observation and end belong together.",
-        why="The learner believes what the memory tells it. With a column that lags, or a row that "
-        "is half overwritten, it regresses on transitions that never happened.",
+        why="The learner learns whatever the memory returns. With a column that lags, or a row "
+        "that is half overwritten, it regresses on transitions that never happened.",
         causes=(
             "a column of the memory is shifted, or written to another row than the rest",
             "transitions are sampled across the write head of the ring",

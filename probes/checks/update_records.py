@@ -70,7 +70,7 @@ def what_is_no_number_shows(testbed: Testbed) -> Outcome:
 
     trial, _ = stamped_trial(testbed, reward=reward, total_steps=96, warmup_steps=WARMUP)
     column(records_of(trial), "loss")  # to be skipped before anything is done
-    told = "the run went on, and every one of {} recorded losses is finite"
+    unnoticed = "the run went on, and every one of {} recorded losses is finite"
     losses = np.empty(0)
     refused = ""
     try:
@@ -81,12 +81,12 @@ def what_is_no_number_shows(testbed: Testbed) -> Outcome:
         refused = f"the run stopped: {type(error).__name__}"
     else:
         losses = column(records_of(trial), "loss")
-        told = told.format(len(losses))
+        unnoticed = unnoticed.format(len(losses))
     unreal = int((~np.isfinite(losses)).sum())
     return Outcome(
         holds=bool(refused or unreal),
         expected="a loss that is recorded as no number, or a run that stops, after a reward of nan",
-        actual=refused or (f"{unreal} of {len(losses)} losses are none" if unreal else told),
+        actual=refused or (f"{unreal} of {len(losses)} losses are none" if unreal else unnoticed),
         compared=max(1, len(losses)),
     )
 

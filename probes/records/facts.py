@@ -106,17 +106,17 @@ def within(records: Records, facts: Facts, name: Series, bounds: Range) -> Outco
     off = np.maximum(low - values, values - high)
     slack = np.where(values < low, 1.0 + abs(low), 1.0 + abs(high))
     outside = np.flatnonzero(off > SAME * slack)
-    told = f"{values.min(initial=np.inf):.4g} to {values.max(initial=-np.inf):.4g}"
+    actual = f"{values.min(initial=np.inf):.4g} to {values.max(initial=-np.inf):.4g}"
     if len(outside):
         first, worst = int(outside[0]), int(np.nanargmax(off))
-        told = (
+        actual = (
             f"{name} leaves it in {len(outside)} of {len(values)}, first in "
             f"{facts.place(name, first)}; furthest off is {values[worst]:.4g}"
         )
     return Outcome(
         holds=not len(outside),
         expected=f"{name} from {low:.4g} to {high:.4g}",
-        actual=told,
+        actual=actual,
         compared=len(values),
     )
 

@@ -10,8 +10,8 @@ from probes.outcome import Outcome
 from probes.records.facts import SAME, Facts, Range, Series, Vector, column, known, within
 from probes.subject import Records, Unsupported
 
-# Q-values may lie outside of what a world can pay by this share of its width: networks are born
-# near zero, and a maximum over noisy estimates is too high for a while.
+# Q-values may lie outside of what a world can pay by this share of its width: networks start near
+# zero, and a maximum over noisy estimates is too high for a while.
 SLACK: Final = 0.5
 
 
@@ -97,21 +97,21 @@ def numbers_are_finite(records: Records, facts: Facts) -> Outcome:
     there = [name for name in names if getattr(records, name) is not None]
     if not there:
         raise Unsupported(f"not recorded: {', '.join(names)}")
-    compared, told = 0, []
+    compared, problems = 0, []
     for name in there:
         values = column(records, name)
         compared += len(values)
         bad = np.flatnonzero(~np.isfinite(values) | ((name == "loss") & (values < 0)))
         if len(bad):
             first = int(bad[0])
-            told.append(
+            problems.append(
                 f"{name} is {values[first]:.3g} in {facts.place(name, first)}, the first of "
                 f"{len(bad)} of {len(values)}"
             )
     return Outcome(
-        holds=not told,
+        holds=not problems,
         expected="finite returns, losses and Q-values, and no loss below zero",
-        actual="; ".join(told) or "so they are",
+        actual="; ".join(problems) or "so they are",
         compared=compared,
     )
 

@@ -63,8 +63,8 @@ class Taken(NamedTuple):
 Reward = Callable[[Stamp], float]
 
 
-def telltale(stamp: Stamp) -> float:
-    """A reward unlike that of any step near by, and that any number format can hold: 0 to 100."""
+def distinct_reward(stamp: Stamp) -> float:
+    """A reward unlike that of any step near by, which any number format can hold: 0 to 100."""
     return float((37 * stamp.env + 11 * stamp.episode + 5 * stamp.age) % 101)
 
 
@@ -109,7 +109,9 @@ class StampedEnv(gymnasium.Env[Array, int]):
         reward: of the step taken at a stamp.
     """
 
-    def __init__(self, number: int, view: View, ledger: Ledger, reward: Reward = telltale) -> None:
+    def __init__(
+        self, number: int, view: View, ledger: Ledger, reward: Reward = distinct_reward
+    ) -> None:
         self.view = view
         self.ledger = ledger
         self.reward = reward
