@@ -43,7 +43,7 @@ class LoggedEpisodes:
     Attributes:
         steps: [n] float64, whole: agent steps from the beginning of the run to the episode's end.
         returns: [n] float64, undiscounted.
-        lengths: [n] float64 in agent steps, nan where the log does not tell.
+        lengths: [n] float64 in agent steps, nan where the log does not say.
         environment: its name in the log, or "".
         notes: what was left out, a sentence each.
         files: that were read.

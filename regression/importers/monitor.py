@@ -59,9 +59,9 @@ def read_monitor(path: Path) -> LoggedEpisodes:
         )
     steps = np.concatenate([len(parts) * part.steps for part in parts])
     order = np.argsort(steps, kind="stable")
-    told = [note for part in parts for note in part.notes]
+    notes = [note for part in parts for note in part.notes]
     if len(parts) > 1:
-        told.append(
+        notes.append(
             f"{path.name}: {len(parts)} monitors, taken as environments that step together."
         )
     return LoggedEpisodes(
@@ -69,7 +69,7 @@ def read_monitor(path: Path) -> LoggedEpisodes:
         returns=np.concatenate([part.returns for part in parts])[order],
         lengths=np.concatenate([part.lengths for part in parts])[order],
         environment=environments.pop(),
-        notes=told,
+        notes=notes,
         files=files,
     )
 

@@ -36,7 +36,7 @@ class Table:
     notes: list[str]
 
     def numbers(self, name: str, path: Path) -> list[float]:
-        """A column as numbers; nan and infinite ones too, for whoever judges them.
+        """A column as numbers; nan and infinite ones too, which the caller has to judge.
 
         Raises:
             LogError: naming the column if it is not there, or the line of a cell that is no number.
@@ -64,8 +64,8 @@ class Table:
 def read_table(path: Path) -> Table:
     """The cells of a file with a header.
 
-    A last line without a line end was being written when the program stopped: it is dropped, and
-    told of. A number cut in the middle would still look like one.
+    A last line without a line end was being written when the program stopped: it is dropped, and a
+    note says so. A number cut in the middle would still look like one.
 
     Raises:
         LogError: if it is no such table, naming the line.

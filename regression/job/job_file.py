@@ -77,7 +77,7 @@ def describe(job: Job | ImportedJob) -> StoredJob:
         device=job.device,
         fault=job.fault,
         # This machine need not have the device; where units were trained they say themselves.
-        # Imported logs do not tell where they were made.
+        # Imported logs do not say where they were made.
         fingerprint={} if imported else fingerprint("cpu"),
     )
 
@@ -151,10 +151,10 @@ def resumed_job(  # one for each word on the command line
     Args:
         folder: of the run.
         game: as `resolve_job` takes it, like all others; "" for what the folder says.
-        recipe: likewise.
-        seeds: likewise.
-        device: likewise.
-        fault: likewise.
+        recipe: the same.
+        seeds: the same.
+        device: the same.
+        fault: the same.
 
     Raises:
         JobError: naming each field in which what is asked for is not what the folder is for.
@@ -179,6 +179,6 @@ def resumed_job(  # one for each word on the command line
 
 
 def _fields(stored: StoredJob) -> dict[str, Any]:
-    told = {name: getattr(stored, name) for name in ("game", "device", "fault")}
-    told |= {name: stored.fingerprint.get(name) for name in SAME_IN_A_RUN}
-    return told | dotted(stored.recipe, "recipe.")
+    fields = {name: getattr(stored, name) for name in ("game", "device", "fault")}
+    fields |= {name: stored.fingerprint.get(name) for name in SAME_IN_A_RUN}
+    return fields | dotted(stored.recipe, "recipe.")

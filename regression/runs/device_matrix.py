@@ -220,7 +220,7 @@ def judge_matrix(verdicts: dict[str, Verdict], shared: Sequence[SharedBits]) -> 
             "reproduce": [line for verdict in verdicts.values() for line in verdict.reproduce],
             "notes": [
                 *(f"{name}: {note}" for name, one in verdicts.items() for note in one.notes),
-                *map(_tell, shared),
+                *map(_shared_note, shared),
             ],
         }
     )
@@ -259,7 +259,7 @@ def _complete(verdict: Verdict) -> set[int]:
     return {result.seed for result in verdict.seeds if result.status == "complete"}
 
 
-def _tell(shared: SharedBits) -> str:
+def _shared_note(shared: SharedBits) -> str:
     head = f"{' and '.join(shared.cells)} promise equal bits (level {shared.level})"
     if not shared.seeds:
         return f"{head}, but have no seed in common."

@@ -67,8 +67,7 @@ class Regression:
         wanted = weigh(evidence)
         if wanted.seeds_wanted and evidence.reference:
             seeds = stage_two_seeds(self.job, evidence.reference)
-            told = f"{wanted.sentence}\nstage two: seeds {seeds[0]}-{seeds[-1]}"
-            self._say(told)
+            self._say(f"{wanted.sentence}\nstage two: seeds {seeds[0]}-{seeds[-1]}")
             more_job = replace(self.job, seeds=seeds)
             more = self._runner(more_job).run()
             evidence = self._read([*evidence.results, *more], seeds)
@@ -115,7 +114,7 @@ class Regression:
         )
 
     def _read(self, results: list[SeedResult], stage_two: Sequence[int] = ()) -> Evidence:
-        """All that is known so far, from the files of the units and of the reference."""
+        """The evidence so far, from the files of the units and of the reference."""
         job = self.job
         units = {
             result.seed: unit_folder(self.folder, job, result.seed)

@@ -54,7 +54,7 @@ class UnitWorker:
         job: what the run is for.
         seed: of the unit.
         device: class of devices to train on, as `regression.machine.device_classes` names them.
-        report: told of each window, and of what a person should know.
+        report: called with each window, and with what a person should know.
     """
 
     def __init__(

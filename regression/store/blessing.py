@@ -154,8 +154,8 @@ def moved_between(old: pd.DataFrame, new: pd.DataFrame) -> Moved:
     """A new reference against an old one, in both directions.
 
     Args:
-        old: curves as stored.
-        new: likewise.
+        old: its curves as stored.
+        new: its curves as stored.
     """
     before, after = (scores(returns_of(curves, "reference")).area for curves in (old, new))
     return Moved(
@@ -234,8 +234,8 @@ def _rows(run: Path, job: StoredJob, seed: int) -> Rows:
         raise BlessingError(f"the unit {folder} is of another recipe: {unit.key.recipe_hash[:16]}")
     with (folder / CURVE_FILE).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    told = {"group": "reference", "seed": str(seed)}
-    return [{k: "" if v == "nan" else v for k, v in row.items()} | told for row in rows]
+    ours = {"group": "reference", "seed": str(seed)}
+    return [{k: "" if v == "nan" else v for k, v in row.items()} | ours for row in rows]
 
 
 def _numbers(rows: Rows) -> pd.DataFrame:
