@@ -82,7 +82,7 @@ class Transitions(NamedTuple):
         action: [B] integer.
         reward: [B] float.
         next_obs: [B, *obs_shape], what the action led to; never another episode's.
-        terminated: [B] bool, ended by the task; a time limit is no such end.
+        terminated: [B] bool, ended by the task, not by a time limit.
     """
 
     obs: Array

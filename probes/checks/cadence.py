@@ -100,7 +100,7 @@ def steps_every_environment(testbed: Testbed) -> Outcome:
 
 
 def takes_the_steps_asked_for(testbed: Testbed) -> Outcome:
-    """Asks for a few steps, and counts; a rollout more is no fault."""
+    """Asks for a few steps, and counts; a rollout more is allowed."""
     asked = 40
     total = 4 * (asked + ROUNDING_STEPS)  # a run does not end before the count does
     trace = _trace(testbed, total_steps=total, warmup_steps=total)

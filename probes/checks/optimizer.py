@@ -212,7 +212,7 @@ CHECKS: Final = (
         component=Component.OPTIMIZER,
         needs=("online_net",),
         what="Q-values can be of any size and of either sign.",
-        why="Returns are no probabilities: an activation after the last layer bounds what can be "
+        why="Returns are not probabilities: an activation after the last layer bounds what can be "
         "learned, and the loss hardly moves.",
         causes=("softmax, sigmoid, tanh or a rectifier after the last layer",),
         seen=("https://github.com/thu-ml/tianshou/issues/725",),

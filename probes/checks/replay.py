@@ -75,7 +75,7 @@ def values_survive(testbed: Testbed) -> Outcome:
     drawn = looked_into(trial, every=4)
     tally = AuditTally()
     for here, obs, reward in zip(read_stamps(drawn.obs), drawn.obs, drawn.reward, strict=True):
-        if here in ledger.taken:  # else it is no transition at all, and other checks say so
+        if here in ledger.taken:  # else it never happened, which other checks report
             tally.note(ledger.taken[here].reward, float(reward), f"reward of {here}")
             tally.note(ledger.shown[here].tolist(), obs.tolist(), f"obs of {here}")
     return tally.outcome("rewards and observations exactly as given")

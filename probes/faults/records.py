@@ -205,7 +205,7 @@ class ZerosBeforeTheFirst(Trainer):
 
 
 class OnlyFiniteLosses(Trainer):
-    """Losses that are no numbers are left out of the record."""
+    """Losses that are not finite are left out of the record."""
 
     def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
         learned = super()._learn(sampling, steps_in_replay)

@@ -77,7 +77,7 @@ def read_records(given: Any) -> Records:
         given: `Records`, or anything with some members of these names.
 
     Raises:
-        Misbehaviour: for columns that are no vectors, or do not fit together.
+        Misbehaviour: for columns that are not vectors, or do not fit together.
     """
     found: dict[str, Any] = {}
     for name in (each.name for each in fields(Records)):
@@ -97,7 +97,7 @@ def read_records(given: Any) -> Records:
 
 
 def within(records: Records, facts: Facts, name: Series, bounds: Range) -> Outcome:
-    """Whether a series stays within bounds; what is no number is another property's matter.
+    """Whether a series stays within bounds; nan is left to another property.
 
     Raises:
         Unsupported: if the series was not recorded.

@@ -74,7 +74,7 @@ def values_are_of_their_updates(records: Records, facts: Facts) -> Outcome:
         holds=holds,
         expected=f"{len(values)} Q-values, each that of the network before its update"
         + ("" if holds else f"; {predicted[worst]:.4f} in update {worst + 1}"),
-        actual="so they are" if holds else f"{values[worst]:.4f}",
+        actual="all as expected" if holds else f"{values[worst]:.4f}",
         compared=len(values),
     )
 
@@ -111,7 +111,7 @@ def numbers_are_finite(records: Records, facts: Facts) -> Outcome:
     return Outcome(
         holds=not problems,
         expected="finite returns, losses and Q-values, and no loss below zero",
-        actual="; ".join(problems) or "so they are",
+        actual="; ".join(problems) or "all as expected",
         compared=compared,
     )
 
@@ -123,7 +123,7 @@ def epsilon_follows_schedule(records: Records, facts: Facts) -> Outcome:
         raise Unsupported("not recorded: epsilon_step")
     low, high = known(facts, "epsilon")(steps)
     wrong = np.flatnonzero(~((low - SAME <= chances) & (chances <= high + SAME)))
-    expected, actual = "epsilon as scheduled", "so it is"
+    expected, actual = "epsilon as scheduled", "as scheduled"
     if len(wrong):
         first = int(wrong[0])
         expected += f": {low[first]:.3f} to {high[first]:.3f} at step {steps[first]:,.0f}"

@@ -197,7 +197,9 @@ def windows_follow_each_other(curve: Curve) -> Outcome:
     due = loop.window_steps * np.arange(1.0, len(curve.step) + 1)
     wrong = np.flatnonzero((curve.step != due) | (curve.step > loop.total_steps))
     actual = (
-        f"row {wrong[0] + 1} is of step {curve.step[wrong[0]]:,.0f}" if len(wrong) else "so it is"
+        f"row {wrong[0] + 1} is of step {curve.step[wrong[0]]:,.0f}"
+        if len(wrong)
+        else "as expected"
     )
     return Outcome(
         holds=not len(wrong),
@@ -239,7 +241,7 @@ def losses_where_updates(curve: Curve) -> Outcome:
     curve.run()
     early = ~curve.learning()
     invented = np.flatnonzero(early & ~np.isnan(losses))
-    actual = "so it is"
+    actual = "as expected"
     if len(invented):
         actual = f"a loss of {losses[invented[0]]:.4g} at step {curve.step[invented[0]]:,.0f}"
     return Outcome(

@@ -169,8 +169,8 @@ def _frame(stamp: Stamp) -> Array:
 def read_stamps(obs: Array) -> list[Stamp]:
     """Stamps of observations [B, *obs_shape]; of a stack, that of its newest frame.
 
-    Rounded, so that what lost some precision is still recognised; what is no observation of the
-    counter world gets a stamp at which nothing was shown.
+    Rounded, so that what lost some precision is still recognised; what is not an observation of
+    the counter world gets a stamp at which nothing was shown.
     """
     values = obs[:, -1, :3, 0] if obs.ndim > 2 else obs[:, :3] / SCALE
     rounded = np.nan_to_num(np.rint(values.astype(np.float64)), nan=-9, posinf=-9, neginf=-9)

@@ -30,7 +30,7 @@ from reports.schema import ExitCode, Fingerprint
 
 # Where a folder of the harness keeps its fingerprint, the file that says most of it first.
 FILES: Final = ("verdict.json", "unit.json", "job.json", "bundle.json", "reference.json")
-LARGEST_FILE: Final = 64 * 2**20  # bytes; more is no file of ours
+LARGEST_FILE: Final = 64 * 2**20  # bytes; no file of the harness is larger
 
 
 def doctor(

@@ -52,7 +52,7 @@ def look_inside(curves: pd.DataFrame, seeds: Sequence[int], stage: int) -> list[
 
 
 def diverged(curves: pd.DataFrame) -> list[int]:
-    """Candidate seeds whose values or losses end as no numbers, where they had been some.
+    """Candidate seeds whose values or losses end as nan or infinite, after finite ones.
 
     Args:
         curves: in `CURVE_COLUMNS`.

@@ -110,7 +110,7 @@ def weigh(evidence: Evidence) -> Decision:
     # Logs of other code may end with a window in which nothing was noted.
     lost = diverged(evidence.curves) if isinstance(evidence.job, Job) else []
     if lost:
-        sentence = f"In seeds {lost} Q-values or losses ended as no numbers: learning diverged."
+        sentence = f"In seeds {lost} Q-values or losses ended as nan or inf: learning diverged."
         return Decision(VerdictName.FAIL, sentence, [])
     if evidence.reference is None:
         sentence = f"Nothing to compare with: {evidence.no_reference}."
@@ -118,7 +118,7 @@ def weigh(evidence: Evidence) -> Decision:
     job, curves = evidence.job, evidence.curves
     shared = sorted({*job.seeds, *evidence.stage_two} & set(evidence.reference.seeds))
     if shared:
-        sentence = f"Seeds {shared} are in the reference too, so they are no independent evidence."
+        sentence = f"Seeds {shared} are in the reference too, so they are not independent."
         return Decision(VerdictName.INCONCLUSIVE, sentence, [])
     later = evidence.stage_two
     decision = decide(

@@ -76,7 +76,7 @@ def require_sound(records: LoggedEpisodes, path: Path) -> None:
         broken = np.flatnonzero(~np.isfinite(values))
         if len(broken):
             raise LogError(
-                f"a {name} is no finite number",
+                f"a {name} is not a finite number",
                 f"{path}, record {broken[0] + 1} of {len(values)}",
                 expected="a finite number",
                 actual=f"{values[broken[0]]}",

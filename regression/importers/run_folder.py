@@ -174,7 +174,7 @@ def store_logs(
     Raises:
         UsageError: if a seed is there already, or stage two is full.
         JobError: naming each field in which the folder is of another protocol.
-        LockHeldError: if somebody else works on the folder.
+        LockHeldError: if another process works on the folder.
         OSError: if it cannot be written.
     """
     job = ImportedJob(protocol, [log.seed for log in logs], [])
@@ -189,7 +189,7 @@ def store_logs(
 
 
 def _refuse_picking(folder: Path, stored: StoredJob, seeds: list[int]) -> None:
-    """Refuses stored seeds, and any beyond stage two: adding seeds until one passes is no test."""
+    """Refuses stored seeds, and any beyond stage two: adding some until it passes is no test."""
     present = sealed_units(folder, stored)
     twice = sorted(present.keys() & set(seeds))
     if twice:

@@ -1,4 +1,4 @@
-"""What a run folder was asked for, in `job.json`: so that it can be gone on with, or merged."""
+"""What a run folder was asked for, in `job.json`: so that it can be resumed, or merged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reports.schema import Artifact
 
 FORMAT: Final = 1
 JOB_FILE: Final = "job.json"
-# Facts that must be equal in all units of a run: seeds of two programs are no sample of one.
+# Facts that must be equal in all units of a run: seeds of two programs are not one sample.
 SAME_IN_A_RUN: Final = (
     "source digest",
     "ale-py version",
@@ -106,7 +106,7 @@ def read_job(folder: Path) -> StoredJob:
         stored = StoredJob.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise JobError(
-            f"{folder} is no run that can be gone on with\n"
+            f"{folder} is not a run that can be resumed\n"
             f"  expected  a readable {JOB_FILE}\n"
             f"  actual    {error}\n"
             "  next      name another folder, or start a new run"
@@ -146,7 +146,7 @@ def resumed_job(  # one for each word on the command line
     device: str = "",
     fault: str = "",
 ) -> Job:
-    """The job of a run folder, for going on with it.
+    """The job of a run folder, to resume it.
 
     Args:
         folder: of the run.

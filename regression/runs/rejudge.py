@@ -51,9 +51,9 @@ def judge_stored(run: Path, references_dir: Path | None, say: Callable[[str], No
         say: called with a note where the folder is taken over from a dead process.
 
     Raises:
-        JobError: if it is no run folder.
+        JobError: if it is not a run folder.
         StoreError: for a unit that is damaged, or of another job.
-        LockHeldError: if somebody works on the folder.
+        LockHeldError: if another process works on the folder.
         OSError: if it cannot be written.
     """
     with held(run, "run", "refuse", say):

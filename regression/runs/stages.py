@@ -92,7 +92,7 @@ class Regression:
     def _with_bits(self, evidence: Evidence, reference: ReferenceInfo) -> Evidence:
         """Trains the first seeds of the reference again, and compares them with what is stored.
 
-        They are no candidates: the gate never sees them. One that fails makes the run INFRA.
+        They are not candidates: the gate never sees them. One that fails makes the run INFRA.
         """
         job = replace(self.job, seeds=reference.seeds[: self.bits])
         here = Fingerprint.model_validate(evidence.fingerprint)

@@ -206,7 +206,7 @@ def _refuse_unfit(verdict: Verdict, job: StoredJob) -> None:
         raise BlessingError(f"orphaned, nothing could be compared with it: {error}") from None
     if known.digest() != job.recipe_hash:
         raise BlessingError(
-            f"orphaned: the recipe {job.recipe_name} is another one by now "
+            f"orphaned: the recipe {job.recipe_name} has changed since the run "
             f"({known.digest()[:16]}, of this run {job.recipe_hash[:16]}); run it again"
         )
 
@@ -220,7 +220,9 @@ def _refuse_broken(seed: int, curve: pd.DataFrame, recorded: Sequence[str]) -> N
         known = curve[name].notna().to_numpy()
         # Nothing is learned before the warm-up; from the first loss on there always is one.
         if not known.any() or not known[known.argmax() :].all():
-            raise BlessingError(f"seed {seed} has a {name} that is no number, after learning began")
+            raise BlessingError(
+                f"seed {seed} has a {name} that is not a number, after learning began"
+            )
     if not curve["episode_return"].notna().any():
         raise BlessingError(f"seed {seed} has no return: no episode ended in it")
 

@@ -55,7 +55,7 @@ class AuditTally:
         return Outcome(
             holds=holds,
             expected=expected if holds else self.expected,
-            actual="so it is, every time" if holds else self.actual,
+            actual="as expected, every time" if holds else self.actual,
             compared=self.compared,
         )
 
