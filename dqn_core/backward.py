@@ -1,7 +1,7 @@
-"""The way back through the layers of a network: gradients, written out.
+"""The backward pass through the layers of a network, written out.
 
-Nobody but the optimizer awaits the gradients of weights, while those of inputs are awaited by the
-layer below. So two threads can share the way: one goes down, the other computes what is left aside.
+Only the optimizer needs the gradients of weights, while the layer below needs those of inputs. So
+two threads can share the pass: one goes down the layers, the other computes gradients of weights.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Begin = Callable[..., object]
 
 threshold_backward = torch.ops.aten.threshold_backward.default
 
-# Of what torch's backward pass of a convolution can give: inputs, weight, bias.
+# Which gradients torch's backward pass of a convolution computes: of inputs, weight, bias.
 INPUTS: Final = (True, False, False)
 PARAMETERS: Final = (False, True, True)
 
 
 @contextmanager
 def shared_work(second_thread: Executor | None) -> Iterator[Begin]:
-    """Gives the function that begins some work: in the second thread, or at once.
+    """Yields the function that begins some work: in the second thread, or at once.
 
-    All that was begun has ended at the end, and what it raised is raised there.
+    On leaving, all that was begun is waited for, and an exception of it is raised.
     """
     if second_thread is None:
         yield lambda work, *arguments: work(*arguments)

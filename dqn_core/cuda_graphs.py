@@ -30,7 +30,7 @@ from dqn_core.replay import Batch
 Work = Callable[[], tuple[Tensor, ...]]
 # Does recorded work again; the results are the same memory each time.
 GraphReplay = Callable[[], tuple[Tensor, ...]]
-# Is given the work, and what does it once and takes all of it back.
+# Takes the work, and a function that does it once and undoes all its effects.
 Recorder = Callable[[Work, Callable[[], None]], GraphReplay]
 
 _recording: Final = threading.Lock()
@@ -86,9 +86,9 @@ class _Recorded:
     """Updates of a block that were recorded.
 
     Attributes:
-        batches: where they read from.
-        rates: [U] learning rates, likewise.
-        again: makes them; the results are those of `Agent.learn`, then the last gradients.
+        batches: memory that they read transitions from.
+        rates: [U], memory that they read learning rates from.
+        replay: makes them; the results are those of `Agent.learn`, then the last gradients.
     """
 
     batches: Batch
@@ -200,10 +200,10 @@ class CapturedActing:
         self._agent: Agent | None = None
 
     def graphed_policy(self, agent: Agent) -> Agent:
-        """An agent to act with: as another one is now, but for this way to its Q-values.
+        """A copy of an agent to act with, whose Q-values come from the recorded computation.
 
         Args:
-            agent: whose online network lies where that of the first one did.
+            agent: its online network must lie in the same memory at every call.
         """
         self._agent = agent
         if agent.device.type == "cuda":

@@ -67,7 +67,7 @@ def _why_no_cuda() -> str:
 def thread(name: str) -> ThreadPoolExecutor:
     """A thread in which torch computes with as many of its own as in this one.
 
-    Left alone, OpenMP gives a new thread every core, whatever torch was told in another one:
+    Left alone, OpenMP gives a new thread every core, whatever torch was set to in another one:
     convolutions would sum in another order.
     """
     return ThreadPoolExecutor(1, name, torch.set_num_threads, (torch.get_num_threads(),))

@@ -1,4 +1,4 @@
-"""Evaluation: whole episodes played aside, without any effect on training."""
+"""Evaluation: whole episodes, played without any effect on training."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from dqn_core.streams import Stream
 def evaluate(trainer: Trainer, index: int) -> npt.NDArray[np.float64]:
     """Plays `evaluation.episodes` episodes in environments made for the purpose.
 
-    Each environment plays its share, rather than all together the first so many to end: those would
-    be the short ones.
+    Each environment plays an equal share: the first so many episodes to end would be short ones.
 
     Args:
         trainer: only its agent's Q-values are asked for.

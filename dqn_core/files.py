@@ -1,4 +1,4 @@
-"""What the disk has to promise before a rename may: files and folders that survive a power cut."""
+"""Files and folders that survive a power cut: on the disk before they are renamed into place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def require_room(folder: Path, needed: int, what: str) -> None:
     Args:
         folder: where they would go.
         needed: bytes.
-        what: needs them.
+        what: the work that needs them, as the message names it.
 
     Raises:
         OSError: if the folder cannot be written, or its disk has less free space.

@@ -62,8 +62,8 @@ class Trainer:
         seed: of the run; with the recipe it determines everything.
         device: of networks and replayed observations.
         agent: class of the agent, so that a planted fault can take its place.
-        replay: class of the replay memory, likewise.
-        actor: class of what plays the environments, likewise.
+        replay: class of the replay memory, for the same reason.
+        actor: class of what plays the environments, for the same reason.
         make_envs: what builds the environments, so that probes can bring their own. The bundled
             one emulates with every core where a GPU learns: on a CPU, cores are for learning.
 
@@ -72,9 +72,10 @@ class Trainer:
             what cannot be run here.
 
     Attributes:
-        learning: what makes the updates of a block: the agent, on a GPU recorded as CUDA graphs.
-        acting: what gives its Q-values when acting, on a GPU recorded likewise; else None.
-        traced: whether records have digests; whoever reads none may switch them off.
+        learning: what makes the updates of a block: the agent or, on a GPU, its updates recorded as
+            CUDA graphs.
+        acting: on a GPU, the recorded computation of Q-values for acting; else None.
+        traced: whether records have digests; may be switched off where nothing reads them.
         threaded: whether what can run at the same time does (a second core must be free): acting
             and learning, where the recipe says `overlap`; on a CPU, a large network's targets and
             updates, and gradients of its layers. The bits are those of one after the other.

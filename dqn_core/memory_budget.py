@@ -19,7 +19,7 @@ class ReplayMemoryError(MemoryError):
 
 
 def out_of_memory_message(error: torch.OutOfMemoryError) -> str:
-    """What to tell of a GPU that ran out of memory while training."""
+    """The message about a GPU that ran out of memory while training."""
     return (
         f"the GPU ran out of memory: {str(error).partition(' If reserved')[0]}\n"
         "  next      lower replay.capacity_rows, or free memory that other processes hold"

@@ -21,8 +21,8 @@ def unknown(
         kind: what the name should be one of, such as "recipe".
         name: as typed.
         known: names that mean something, one at least.
-        expected: what may be given; all known names, if "". The nearest one is told besides all,
-            the nearest three besides anything else.
+        expected: what may be given; the message then names the nearest three. If "", it lists all
+            known names, and names the nearest one.
         like: what is compared with the known names, if not the name as typed.
     """
     near = nearest(like or name, known, 3 if expected else 1)

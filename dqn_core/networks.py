@@ -79,7 +79,7 @@ class Mlp(QNetwork):
     """Linear layers with rectifiers between them, for vector observations.
 
     All weights are parts of one vector, and so are their gradients: an optimizer step, a sync or a
-    norm is then one call instead of one for each layer, of which the cost is mostly the call.
+    norm is then one call instead of one for each layer, and most of its cost is the call.
     """
 
     def __init__(self, widths: Sequence[int], device: torch.device) -> None:

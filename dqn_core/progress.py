@@ -1,7 +1,7 @@
 """Progress of long work: a live line on a terminal, a heartbeat line in a pipe.
 
-Not a `rich.progress.Progress`: in a pipe it says nothing until the end, and its speed takes two
-updates, of which there may be one in minutes. Here one line serves both places, from the first
+Not a `rich.progress.Progress`: in a pipe it says nothing until the end, and it shows a speed from
+the second update on, which may come after minutes. Here one line serves both places, from the first
 update on.
 """
 

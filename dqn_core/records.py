@@ -1,4 +1,4 @@
-"""What the loop tells of each block; whoever watches a run sees this, and touches nothing."""
+"""What the loop reports of each block, for code that watches a run without changing it."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class Replay:
         newest = self._num_rows[envs] + len(obs) - 1
         if len(obs) > self.rows - self.frame_stack:
             raise ValueError(f"replay: {len(obs)} transitions at once do not fit {self.rows} rows")
-        # Evicted before the history of the overwritten rows is lost: it tells the stack's reach.
+        # Evicted while the history of the overwritten rows still says how far a stack reaches.
         self._evict(envs, newest - self.rows, len(obs))
         number = self._num_rows[envs] + np.arange(len(obs))[:, None]
         slot = self._base[envs] + number % self.rows

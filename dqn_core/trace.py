@@ -1,6 +1,6 @@
 """The trace of a run: a row of digests for each block, so that two runs can be laid side by side.
 
-`trace.bin` is a line of JSON that tells what the run was and what the columns are, and then rows of
+`trace.bin` is a line of JSON that says what the run was and what the columns are, and then rows of
 little-endian 64-bit words: step, updates, one digest for each of `BLOCK_EVENTS`, and the chain, a
 digest of the row and of the chain before it. It holds no times, so equal runs have equal files.
 """
@@ -58,7 +58,7 @@ class TraceWriter:
     """Appends rows to the trace of a run.
 
     Args:
-        trainer: of which the header tells.
+        trainer: of the run that the header describes.
         path: of the file; rows up to the step of the trainer are kept, later ones forgotten.
 
     Attributes:

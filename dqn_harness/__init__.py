@@ -1,4 +1,4 @@
-"""The one door: a command, a typed API to judge your own agent, and a plugin for pytest.
+"""The entrance: a command, a typed API to check your own agent, and a plugin for pytest.
 
     from dqn_harness import check_agent, parametrize_with_checks
 

@@ -21,8 +21,8 @@ class Command(NamedTuple):
 
     Attributes:
         package: whose command line it belongs to.
-        words: that it has there; none for what the package does without any.
-        about: it, in a few words.
+        words: its name there; none for what the package does without one.
+        about: what it does, in a few words.
     """
 
     package: str

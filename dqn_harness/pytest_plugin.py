@@ -1,7 +1,7 @@
 """The plugin for pytest: after a session that ran checks, it names what is probably broken.
 
 pytest loads this module in every session of an environment that has us installed, most of which
-have nothing to do with us. So it imports nothing of ours: whoever uses us has done so by then.
+have nothing to do with us. So it imports nothing of ours: a test that uses us has done so by then.
 """
 
 from __future__ import annotations

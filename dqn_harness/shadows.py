@@ -1,4 +1,4 @@
-"""Other packages of our packages' names: whoever's comes first on the path is imported."""
+"""Other packages with the names of ours: the one that comes first on the path is imported."""
 
 from __future__ import annotations
 

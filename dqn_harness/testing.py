@@ -58,7 +58,7 @@ class CheckRun:
     Args:
         code: of the check.
         factory: of the subject, or its name "module:factory".
-        seed: of both.
+        seed: of check and subject.
 
     Attributes:
         finding: of the last call; None before the first.

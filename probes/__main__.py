@@ -117,7 +117,7 @@ def _counted(checks: int) -> str:
 
 
 def _run(jobs: list[CheckJob], workers: int, console: Console) -> list[Finding]:
-    """Findings in the order of the jobs; says how far it is now and then."""
+    """Findings in the order of the jobs; prints progress now and then."""
     # The long ones first, so that no core ends the run alone with one of them.
     urgent = sorted(jobs, key=lambda job: not job.check.code.endswith("frames"))
     found: dict[str, Finding] = {}
@@ -153,7 +153,7 @@ def _show(report: ProbeReport, console: Console, *, red_only: bool) -> None:
     table.columns[0].no_wrap = True
     for finding in red if red_only else report.findings:
         status = f"[{COLOURS[finding.status]}]{finding.status}[/]"
-        # What is red is told in full; of the rest a line is enough.
+        # Red findings are shown in full; for the others a line is enough.
         width = 1_000 if finding.status is FindingStatus.RED else CELL_WIDTH
         words = (
             shorten(text, width, placeholder=" ...") for text in (finding.expected, finding.actual)

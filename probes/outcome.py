@@ -1,4 +1,4 @@
-"""What a look at one property of a subject brings back."""
+"""What checking one property of a subject found."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Outcome:
 
     Attributes:
         holds: whether the property holds.
-        expected: in words and numbers.
-        actual: likewise.
+        expected: what a correct subject does, in words and numbers.
+        actual: what this one did, in words and numbers.
         compared: how many values were compared; nothing compared is nothing proven, hence red.
     """
 

@@ -4,8 +4,8 @@ A subject is made by a factory, named on command lines as `module:factory`:
 
     def factory(make_env: EnvMaker, settings: Settings) -> Subject: ...
 
-It must train for some steps and tell Q-values. Everything else is a *capability*, offered by having
-a member of that name; a check that needs one it lacks is skipped, and says so.
+It must train for some steps and return Q-values. Everything else is a *capability*, offered by
+having a member of that name; a check that needs one it lacks is skipped, and says so.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Transitions(NamedTuple):
         action: [B] integer.
         reward: [B] float.
         next_obs: [B, *obs_shape], what the action led to; never another episode's.
-        terminated: [B] bool, ended by the task; a time limit is no such end.
+        terminated: [B] bool, ended by the task, not by a time limit.
     """
 
     obs: Array

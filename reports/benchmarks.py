@@ -52,7 +52,7 @@ def benchmarks_markdown(path: Path) -> str:
         "# Benchmarks",
         "",
         "Written by `make bench`: medians over rounds in which all sides take turns, per second",
-        "where nothing else is told. A ratio to a side is how many times faster ours is; bytes are",
+        "where nothing else is said. A ratio to a side is how many times faster ours is; bytes are",
         "those of a transition. Updates and environments alone bound what training can reach: the",
         "share of the limit is that of the lower bound.",
         "",

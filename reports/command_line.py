@@ -21,7 +21,7 @@ import tyro
 from reports.schema import ExitCode
 
 PROGRAM: Final = "dqn-harness"
-# Set by the Makefile: the targets that whoever reads our messages has.
+# Set by the Makefile: the targets that a reader of our messages can call.
 TARGETS: Final = "DQN_HARNESS_TARGETS"
 FRAME: Final = re.compile(r"[╭╮╰╯│─]+|-{5,}")
 
@@ -124,9 +124,9 @@ def _of_parser(text: str) -> str:
     """What the parser says is wrong, without the box around it, and the flags that were meant."""
     _, *lines = filter(None, (FRAME.sub(" ", line).strip() for line in text.splitlines()))
     lines = [line for line in lines if not line.startswith("For full helptext")]
-    told = list(itertools.takewhile(lambda line: not line.startswith("Perhaps you meant"), lines))
-    meant = [line.split()[0].strip(",") for line in lines[len(told) :] if line.startswith("-")]
-    found = "\n  ".join(told)
+    error = list(itertools.takewhile(lambda line: not line.startswith("Perhaps you meant"), lines))
+    meant = [line.split()[0].strip(",") for line in lines[len(error) :] if line.startswith("-")]
+    found = "\n  ".join(error)
     found = found[:1].lower() + found[1:]
     return f"{found}\n  nearest   {', '.join(meant)}" if meant else found
 
@@ -134,7 +134,7 @@ def _of_parser(text: str) -> str:
 def _deferred(function: Command) -> Callable[..., Callable[[], ExitCode]]:
     """A function of the same parameters that only keeps what it is given.
 
-    So what goes wrong while words are read is told from what goes wrong while the command runs.
+    So an error in the words is not mistaken for an error while the command runs.
     """
 
     def deferred(**values: Any) -> Callable[[], ExitCode]:

@@ -48,7 +48,7 @@ _TITLES: Final = {
     "evaluation_return": "Evaluation: mean episode return per window",
 }
 _REFERENCE_COLOUR: Final = "#3c434d"
-# The colour-blind-safe colours that also show on white, those easiest to tell apart first.
+# The colour-blind-safe colours that also show on white, those easiest to distinguish first.
 _SEED_COLOURS: Final = ("#d55e00", "#0173b2", "#029e73", "#cc78bc", "#de8f05", "#56b4e9")
 _PANEL_INCHES: Final = (10.5, 3.9)
 
@@ -189,7 +189,7 @@ def draw_candidates(curves: pd.DataFrame, axis: Axes, column: str) -> Axes:
 
 
 def _markers(frame: pd.DataFrame) -> dict[str, object]:
-    """Shows which points were measured, where there are few enough to tell them apart."""
+    """Shows which points were measured, where there are few enough to distinguish them."""
     few = frame["step"].nunique() <= 30
     return {"marker": "o", "markersize": 4, "markeredgewidth": 0} if few else {}
 

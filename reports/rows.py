@@ -37,7 +37,7 @@ class OperatingRow(NamedTuple):
 
 
 def criteria_by_weight(verdict: Verdict) -> list[Criterion]:
-    """Criteria that decide before those that stand besides, the later stage first, then by p."""
+    """Criteria that decide before secondary ones, the later stage first, then by p."""
     return sorted(
         verdict.criteria,
         key=lambda criterion: (not criterion.decides, -criterion.stage, criterion.p_value),

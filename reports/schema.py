@@ -87,14 +87,14 @@ class Criterion(Artifact):
     candidate_n: int
     candidate_mean: float
     # One-sided, candidate worse than reference by more than the margin; two-sided for values and
-    # losses; Holm's, where several criteria stand besides the one that decides.
+    # losses; Holm's, where there are several besides the one that decides.
     p_value: float
     alpha: float  # the criterion trips when p_value <= alpha
     smallest_p: float  # the smallest p-value that these sample sizes can reach
     margin_sd: float  # indifference margin, in reference standard deviations
     tripped: bool
-    # False: stands besides; where it trips, a PASS becomes a WATCH, and values or losses that trip
-    # in both stages are a FAIL.
+    # False: secondary; where it trips, a PASS becomes a WATCH, and values or losses that trip in
+    # both stages are a FAIL.
     decides: bool
     stage: int = 1  # 2: on further fresh seeds, trained because stage one had tripped
 
@@ -286,5 +286,5 @@ class ProbeReport(Artifact):
     seed: int
     findings: list[Finding]
     suspicions: list[Suspicion] = Field(default_factory=list)  # none where nothing is red
-    experiment: str = ""  # what would tell the two likeliest apart
+    experiment: str = ""  # what would distinguish the two likeliest
     wall_s: float

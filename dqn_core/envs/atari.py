@@ -4,7 +4,7 @@ ALE does the emulation, the no-op starts, FIRE at the start of a game, sticky ac
 skip with a maximum over the last two frames, grey levels and resizing. Done here, because ALE does
 it differently from what DQN needs: episodes (a lost life or a rally ends one without resetting the
 game; limits truncate), resets (at once, so that no step is wasted on one), cropping and pooling.
-Frames are single; stacks are made by whoever needs them. Rewards are never clipped here.
+Frames are single; stacks are made where they are needed. Rewards are never clipped here.
 """
 
 from __future__ import annotations

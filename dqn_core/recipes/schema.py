@@ -144,7 +144,7 @@ class LoopSection(Section):
 
 
 class EvaluationSection(Section):
-    """Episodes played aside, in own environments from an own stream."""
+    """Episodes of evaluation, in environments and with a stream of their own."""
 
     period_steps: PositiveInt
     episodes: PositiveInt  # per evaluation

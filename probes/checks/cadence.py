@@ -48,11 +48,11 @@ def updates_every_period(num_envs: int, period: int, call_steps: int, testbed: T
     gaps = Counter(after - before for before, after in pairwise(trace.changes))
     # The first update may come a period late, and the last change is seen by no step.
     enough = gaps[period] >= UPDATES - 3
-    told = ", ".join(f"{gap} steps ({count} times)" for gap, count in sorted(gaps.items()))
+    text = ", ".join(f"{gap} steps ({count} times)" for gap, count in sorted(gaps.items()))
     return Outcome(
         holds=enough and set(gaps) == {period},
         expected=f"{period} steps between changes of the Q-values, {UPDATES - 3} times or more",
-        actual=told or f"{len(trace.changes)} changes in {len(trace.steps)} steps",
+        actual=text or f"{len(trace.changes)} changes in {len(trace.steps)} steps",
         compared=len(trace.steps),
     )
 
@@ -100,7 +100,7 @@ def steps_every_environment(testbed: Testbed) -> Outcome:
 
 
 def takes_the_steps_asked_for(testbed: Testbed) -> Outcome:
-    """Asks for a few steps, and counts; a rollout more is no fault."""
+    """Asks for a few steps, and counts; a rollout more is allowed."""
     asked = 40
     total = 4 * (asked + ROUNDING_STEPS)  # a run does not end before the count does
     trace = _trace(testbed, total_steps=total, warmup_steps=total)
@@ -168,8 +168,8 @@ CHECKS: Final = (
         code="cadence.short-calls-train-too",
         component=Component.EXPLORATION,
         what="Training in many short calls makes as many updates, at the same distances.",
-        why="Whoever trains in small portions, to evaluate or to save in between, would train "
-        "nothing at all.",
+        why="An agent that is trained in small portions, to evaluate or to save in between, would "
+        "never be updated.",
         causes=("the warm-up or the training period is counted from the start of each call",),
         seen=("https://github.com/hill-a/stable-baselines/issues/754",),
         experiment="train once in one call and once step by step; compare the weights",

@@ -66,8 +66,8 @@ def values_return(testbed: Testbed) -> Outcome:
     saved, loaded = (trial.q_table(shown) for trial in both)
     return Outcome(
         holds=bool(np.abs(loaded - saved).max() <= ROUNDING),
-        expected=f"Q-values {told(saved[0])} as saved",
-        actual=told(loaded[0]),
+        expected=f"Q-values {values_text(saved[0])} as saved",
+        actual=values_text(loaded[0]),
         compared=saved.size,
     )
 
@@ -120,7 +120,7 @@ def memory_returns(testbed: Testbed) -> Outcome:
     )
 
 
-def told(values: Array) -> str:
+def values_text(values: Array) -> str:
     """Values for a user to read."""
     return ", ".join(f"{value:.5f}" for value in values.ravel())
 

@@ -28,7 +28,7 @@ MOST_STRAY: Final = 0.14
 
 
 def big_and_small(stamp: Stamp) -> float:
-    """Rewards whose sums change if clipped or discounted, and tell all episodes apart."""
+    """Rewards whose sums change if clipped or discounted, and differ for all episodes."""
     name = (stamp.episode + 40 * stamp.env) / 1000 if stamp.age == 0 else 0.0
     return name + (2.5, -1.5, 0.25, 3.0)[stamp.age % 4]
 
@@ -40,7 +40,7 @@ class Evaluated:
     Attributes:
         reported: returns, to four decimals.
         played: undiscounted raw returns of the whole episodes played meanwhile, in order, of each
-            environment; likewise.
+            environment, to four decimals.
     """
 
     reported: list[float]
@@ -65,8 +65,8 @@ def returns_are_raw(testbed: Testbed) -> Outcome:
     invented = [total for total in seen.reported if total not in played]
     return Outcome(
         holds=not invented,
-        expected=f"{EPISODES} of the returns {_told(played)}",
-        actual=_told(seen.reported),
+        expected=f"{EPISODES} of the returns {_returns_text(played)}",
+        actual=_returns_text(seen.reported),
         compared=len(seen.reported),
     )
 
@@ -181,7 +181,7 @@ def _rounded(returns: Sequence[float]) -> list[float]:
     return [round(float(total), 4) for total in returns]
 
 
-def _told(returns: list[float]) -> str:
+def _returns_text(returns: list[float]) -> str:
     return ", ".join(f"{total:.3f}" for total in returns) or "none"
 
 
@@ -191,8 +191,8 @@ CHECKS: Final = (
         component=Component.EVALUATION,
         needs=("evaluate",),
         what="Reported returns are undiscounted sums of the rewards that the environment gave.",
-        why="Returns of clipped or discounted rewards, or of one life, look like results and can "
-        "be compared with nobody else's.",
+        why="Returns of clipped or discounted rewards, or of one life, look like results, but "
+        "cannot be compared with published ones.",
         causes=(
             "rewards are clipped before they are summed",
             "the environment of the learner is evaluated in, with its wrappers",

@@ -70,12 +70,12 @@ def acts_greedily(testbed: Testbed) -> Outcome:
     return Outcome(
         holds=not others,
         expected=f"{len(acted)} of {len(acted)} actions have the largest Q-value",
-        actual=f"{len(acted) - len(others)}" + (_told(trace, others[0]) if others else ""),
+        actual=f"{len(acted) - len(others)}" + (_choice(trace, others[0]) if others else ""),
         compared=len(acted),
     )
 
 
-def _told(trace: StepTrace, step: Step) -> str:
+def _choice(trace: StepTrace, step: Step) -> str:
     values = trace.versions[step.version][step.state]
     return f"; action {step.action} was taken at Q-values {np.round(values, 3).tolist()}"
 
@@ -117,21 +117,21 @@ def follows_the_schedule(num_envs: int, testbed: Testbed) -> Outcome:
     return weigh(tallies)
 
 
-def tells_epsilon_as_set(testbed: Testbed) -> Outcome:
-    """What the subject says epsilon is lies on the schedule, at its end exactly."""
+def reports_epsilon_as_set(testbed: Testbed) -> Outcome:
+    """The epsilon that the subject reports lies on the schedule, at its end exactly."""
     trace = StepTrace(testbed, **SCHEDULE)
     # Epsilon may be worked out once for each update.
     leeway = 0.9 / DECAY * 2 * SCHEDULE["train_period_steps"]
-    told: list[tuple[bool, str, str]] = []
+    compared: list[tuple[bool, str, str]] = []
     while trace.trial.steps < SCHEDULE["total_steps"] - 60:
         trace.trial.train(60)
         epsilon = float(trace.trial.subject.epsilon())
         least, most = scheduled(trace.trial.steps)
         off = max(least - epsilon, epsilon - most)
         expected = f"epsilon from {least:.3f} to {most:.3f} after {trace.trial.steps} steps"
-        told.append((off <= (leeway if most > least else 1e-6), expected, f"{epsilon:.3f}"))
+        compared.append((off <= (leeway if most > least else 1e-6), expected, f"{epsilon:.3f}"))
     # The first that is wrong, if any.
-    return Outcome(*min(told, key=lambda one: one[0]), compared=len(told))
+    return Outcome(*min(compared, key=lambda one: one[0]), compared=len(compared))
 
 
 NUM_ENVS: Final = 3
@@ -273,7 +273,7 @@ CHECKS: Final = (
             "https://github.com/DLR-RM/stable-baselines3/commit/fd5153b9",
         ),
         experiment="evaluate the schedule by hand at its start, its middle and its end",
-        run=tells_epsilon_as_set,
+        run=reports_epsilon_as_set,
     ),
     Check(
         code="exploration.coin-for-each-environment",

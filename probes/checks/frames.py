@@ -197,7 +197,7 @@ CHECKS: Final = (
         code="frames.luminance",
         component=Component.FRAMES,
         needs=("preprocess",),
-        what="Pure red, green and blue can all be told from black.",
+        what="Pure red, green and blue are all shown distinct from black.",
         why="A wrong coefficient makes objects of one colour vanish into the background.",
         causes=(
             "a coefficient of the conversion to grey is wrong or zero",

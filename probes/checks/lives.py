@@ -14,7 +14,7 @@ STARTS: Final = 12  # games; that all start alike by chance has a probability be
 HOLD: Final = (
     3  # steps for which an action is held; sticky emulators let go of the last one by then
 )
-PATIENCE: Final = 60  # agent steps within which a life is lost by whoever may press LEFT
+PATIENCE: Final = 60  # agent steps within which a life is lost where LEFT may be pressed
 LIMIT_FRAMES: Final = 80
 NOOP_FRAMES: Final = 48  # what a game may start with: 30 no-ops, and some actions to begin
 
@@ -178,8 +178,8 @@ CHECKS: Final = (
         component=Component.SEEDING,
         needs=("preprocess",),
         what="A seed given to the outermost environment decides how its games go.",
-        why="A run that draws from an unseeded emulator cannot be repeated, and seeds of a "
-        "comparison are none.",
+        why="A run that draws from an unseeded emulator cannot be repeated, and a comparison of "
+        "seeds compares something else.",
         causes=(
             "a wrapper's reset drops its keyword arguments",
             "no-ops are drawn from a generator of their own",

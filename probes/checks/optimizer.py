@@ -29,7 +29,7 @@ from probes.checks.target_network import shared_bytes
 from probes.outcome import Outcome
 
 ROWS: Final = 32
-LEARNING_RATE: Final = 7e-4  # nobody's default
+LEARNING_RATE: Final = 7e-4  # no library's default
 
 # Epsilon bounds the steps of small gradients. Usual are 1e-8 to 1.5e-4; gradients of a Q-network
 # are often as small as 1e-3, and beyond that most steps would shrink with them.
@@ -78,10 +78,11 @@ def follows_the_settings(testbed: Testbed) -> Outcome:
     """Reads the optimizer's settings, fresh and after some updates."""
     trial = white_box_trial(testbed, learning_rate=LEARNING_RATE)
     optimizer = trial.subject.optimizer
-    first = [_told(group) for group in optimizer.param_groups]
+    first = [_settings_text(group) for group in optimizer.param_groups]
     trial.train(trial.settings.warmup_steps + UPDATES)
     groups = trial.subject.optimizer.param_groups
-    wrong = [f"{a}, later {_told(b)}" for a, b in zip(first, groups, strict=True) if a != _told(b)]
+    later = [_settings_text(group) for group in groups]
+    wrong = [f"{a}, later {b}" for a, b in zip(first, later, strict=True) if a != b]
     for group in groups:
         sane = {"lr": float(group["lr"]) > 0}
         if isinstance(optimizer, torch.optim.Adam):
@@ -119,9 +120,9 @@ def steps_as_configured(testbed: Testbed) -> Outcome:
         if twin is not None:
             twin.step()
     kind = type(subject.optimizer).__name__
-    if twin is None:  # not torch's: all that is known is which way its first step should go
-        told = "downhill" if downhill[0] else "not downhill"
-        return Outcome(downhill[0], f"a first step of {kind} downhill", told, len(start))
+    if twin is None:  # not torch's: only the direction of its first step is known
+        direction = "downhill" if downhill[0] else "not downhill"
+        return Outcome(downhill[0], f"a first step of {kind} downhill", direction, len(start))
     # Made anew at each update, without its correction, or with another rate or epsilon, it ends up
     # a good part of the way off. Float32 and fused kernels err by less than a thousandth.
     distance = off(flat(parameters) - start, flat(copies) - start)
@@ -185,7 +186,7 @@ def output_is_unbounded(testbed: Testbed) -> Outcome:
     )
 
 
-def _told(group: dict[str, Any]) -> str:
+def _settings_text(group: dict[str, Any]) -> str:
     """Settings of a parameter group, in words."""
     names = [name for name in ("lr", "betas", "eps") if name in group]
     return ", ".join(f"{name} {group[name]}" for name in names)
@@ -211,7 +212,7 @@ CHECKS: Final = (
         component=Component.OPTIMIZER,
         needs=("online_net",),
         what="Q-values can be of any size and of either sign.",
-        why="Returns are no probabilities: an activation after the last layer bounds what can be "
+        why="Returns are not probabilities: an activation after the last layer bounds what can be "
         "learned, and the loss hardly moves.",
         causes=("softmax, sigmoid, tanh or a rectifier after the last layer",),
         seen=("https://github.com/thu-ml/tianshou/issues/725",),

@@ -133,32 +133,32 @@ def overestimates_as_asked(testbed: Testbed, *, double: bool) -> Outcome:
     q, lagged = np.stack(online), np.stack(target[: len(online)])
     if q.shape[2] != len(TURNS):
         raise Misbehaviour(f"{len(TURNS)} Q-values", f"q_values has {q.shape[2]}")
-    foretold = {
+    predicted = {
         form: float(trial.settings.gamma * value(q[:, 1], lagged[:, 1]).mean())
         for form, value in NEXT_VALUES.items()
     }
-    return _held_against(foretold, float(q[:, 0].mean()), q[:, 0].size, double=double)
+    return _held_against(predicted, float(q[:, 0].mean()), q[:, 0].size, double=double)
 
 
 def _held_against(
-    foretold: dict[str, float], learned: float, compared: int, *, double: bool
+    predicted: dict[str, float], learned: float, compared: int, *, double: bool
 ) -> Outcome:
     """An outcome from what each form of target would have taught, and what was learned."""
-    gap = foretold["plain"] - foretold["double"]
+    gap = predicted["plain"] - predicted["double"]
     if gap < OVERESTIMATION / 2:
         return Outcome(
             holds=False,
             expected="Q(s1) to follow its rewards, so that plain and double targets are about "
             f"{OVERESTIMATION:.3f} apart",
-            actual=f"{gap:.3f}, too little to tell plain from double",
+            actual=f"{gap:.3f}, too little to distinguish plain from double",
             compared=compared,
         )
     asked, tolerance = "double" if double else "plain", gap / 4
-    holds = abs(learned - foretold[asked]) <= tolerance
-    fitting = [form for form, value in foretold.items() if abs(learned - value) <= tolerance]
+    holds = abs(learned - predicted[asked]) <= tolerance
+    fitting = [form for form, value in predicted.items() if abs(learned - value) <= tolerance]
     return Outcome(
         holds=holds,
-        expected=f"Q(s0) = {foretold[asked]:.3f} ± {tolerance:.3f}, of {asked} targets",
+        expected=f"Q(s0) = {predicted[asked]:.3f} ± {tolerance:.3f}, of {asked} targets",
         actual=f"{learned:.3f}"
         + (f", as if from: {' or '.join(fitting)}" if fitting and not holds else ""),
         compared=compared,
@@ -169,8 +169,8 @@ CHECKS: Final = (
     Check(
         code="world.overestimation.plain",
         component=Component.TD_TARGET,
-        what="Plain DQN overestimates rewards that do not last by gamma times the prize, as the "
-        "largest of its target network's values tells.",
+        what="Plain DQN overestimates rewards that do not last by gamma times the prize: it "
+        "bootstraps from the largest of its target network's values.",
         why="An agent that overestimates less than plain DQN is not the one that was asked for; "
         "results are then compared with those of another algorithm.",
         causes=(

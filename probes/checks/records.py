@@ -26,7 +26,7 @@ from probes.subject import Records
 from probes.worlds.stamped_env import LENGTHS, Ledger, Stamp
 
 EPISODE_STEPS: Final = 100  # the last of them in the middle of an episode
-NAMES: Final = 0.5  # what `big_and_small` adds to tell episodes apart, at most
+NAMES: Final = 0.5  # what `big_and_small` adds to make episodes differ, at most
 WARMUP: Final = 32
 DECAY: Final = 120
 LEEWAY: Final = 8  # steps by which epsilon may be early or late: rollouts are of several
@@ -96,8 +96,8 @@ CHECKS: Final = (
         "returns-are-raw",
         what="A recorded training return is the undiscounted sum of the rewards that the "
         "environment paid in one episode.",
-        why="A learning curve of clipped or discounted rewards looks like one of returns, and can "
-        "be compared with nobody else's.",
+        why="A learning curve of clipped or discounted rewards looks like one of returns, but "
+        "cannot be compared with published ones.",
         causes=(
             "rewards are summed after they were clipped or scaled for the learner",
             "the sum is not set back when an episode ends",
@@ -159,7 +159,7 @@ CHECKS: Final = (
         why="An episode that can be dragged out fills days of training, and may break the emulator "
         "until it pays what it never should.",
         causes=(
-            "a wrapper resets the environment at its limit without telling anybody",
+            "a wrapper resets the environment at its limit without reporting the end",
             "truncation is dropped, so that several episodes count as one",
         ),
         seen=(),

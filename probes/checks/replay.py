@@ -75,7 +75,7 @@ def values_survive(testbed: Testbed) -> Outcome:
     drawn = looked_into(trial, every=4)
     tally = AuditTally()
     for here, obs, reward in zip(read_stamps(drawn.obs), drawn.obs, drawn.reward, strict=True):
-        if here in ledger.taken:  # else it is no transition at all, and other checks say so
+        if here in ledger.taken:  # else it never happened, which other checks report
             tally.note(ledger.taken[here].reward, float(reward), f"reward of {here}")
             tally.note(ledger.shown[here].tolist(), obs.tolist(), f"obs of {here}")
     return tally.outcome("rewards and observations exactly as given")
@@ -124,8 +124,8 @@ CHECKS: Final = (
         needs=("sample",),
         what="Every sampled transition is one step that was taken: observation, action, reward, "
         "next observation and end belong together.",
-        why="The learner believes what the memory tells it. With a column that lags, or a row that "
-        "is half overwritten, it regresses on transitions that never happened.",
+        why="The learner learns whatever the memory returns. With a column that lags, or a row "
+        "that is half overwritten, it regresses on transitions that never happened.",
         causes=(
             "a column of the memory is shifted, or written to another row than the rest",
             "transitions are sampled across the write head of the ring",

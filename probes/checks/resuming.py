@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from probes.checks.check import Check, Component
-from probes.checks.checkpoints import LOOP, ROUNDING, resumed, told
+from probes.checks.checkpoints import LOOP, ROUNDING, resumed, values_text
 from probes.checks.support.testbed import Testbed, Trial
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
@@ -55,8 +55,9 @@ def target_goes_on(testbed: Testbed) -> Outcome:
     due, syncs = _moves(saved), _moves(loaded)
     return Outcome(
         holds=kept and due == syncs,
-        expected=f"target values {told(saved[0])} as saved, moving {due} steps after loading",
-        actual=f"{told(loaded[0])}, moving {syncs} steps after it",
+        expected=f"target values {values_text(saved[0])} as saved, "
+        f"moving {due} steps after loading",
+        actual=f"{values_text(loaded[0])}, moving {syncs} steps after it",
         compared=saved[0].size + len(due),
     )
 

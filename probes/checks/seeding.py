@@ -152,7 +152,7 @@ def _run(testbed: Testbed, **settings: Any) -> StepTrace:
 
 
 def _equal(one: StepTrace, other: StepTrace) -> Outcome:
-    """Whether two runs are equal to the last bit; tells of their first difference."""
+    """Whether two runs are equal to the last bit; names their first difference."""
     difference = ""
     for index, (ours, theirs) in enumerate(zip(one.steps, other.steps, strict=False)):
         values, others = one.versions[ours.version], other.versions[theirs.version]
@@ -201,7 +201,7 @@ CHECKS: Final = (
             "https://github.com/vwxyzjn/cleanrl/issues/133",
             "https://github.com/sfujim/TD3/issues/36",
         ),
-        experiment="compare the actions of two runs; the first that differs tells who drew it",
+        experiment="compare the actions of two runs; find what drew the first one that differs",
         run=same_seed_same_run,
     ),
     Check(

@@ -101,13 +101,13 @@ def moves_on_sync_only(num_envs: int, testbed: Testbed) -> Outcome:
     copies = num_envs > 1 or all(
         _equal(target[now], online[now - 1]) or _equal(target[now], online[now]) for now in moves
     )
-    told = ", ".join(map(str, at[:5])) + (", ..." if at[5:] else "")
+    first = ", ".join(map(str, at[:5])) + (", ..." if at[5:] else "")
     return Outcome(
         holds=in_time and copies,
         expected=f"a copy of the online network every {period} steps "
         f"({TRAIN_PERIOD_STEPS} for each of {SYNC_PERIOD_UPDATES} updates)",
         actual=f"moved {len(at)} times in {len(steps)} steps"
-        + (f": after {told}" if at else "")
+        + (f": after {first}" if at else "")
         + ("" if copies else "; not to the online values of the moment"),
         compared=len(steps),
     )

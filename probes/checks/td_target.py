@@ -84,12 +84,12 @@ def double_is_double(testbed: Testbed) -> Outcome:
     targets = td_targets(trial.subject, transitions)
     bootstrap = (targets - transitions.reward) / GAMMA
     alike = {name: np.abs(bootstrap - value) <= TOLERANCE for name, value in values.items()}
-    told = {name: int(mask[_told_apart(values)].sum()) for name, mask in alike.items()}
+    counts = {name: int(mask[_forms_differ(values)].sum()) for name, mask in alike.items()}
     return Outcome(
         holds=bool(alike["double"].all()),
         expected=f"the target network's value of the online network's choice in {ROWS} rows",
-        actual=f"in {alike['double'].sum()}; where the forms differ, {told['double']} rows are "
-        f"double, {told['plain']} plain, {told['swapped']} with the networks' roles swapped",
+        actual=f"in {alike['double'].sum()}; where the forms differ, {counts['double']} rows are "
+        f"double, {counts['plain']} plain, {counts['swapped']} with the networks' roles swapped",
         compared=ROWS,
     )
 
@@ -139,7 +139,7 @@ def unlike_values(trial: Trial, next_obs: Array, rng: np.random.Generator) -> di
             "double": target[rows, online.argmax(axis=1)],
             "swapped": online[rows, target.argmax(axis=1)],
         }
-        if _told_apart(values).sum() >= len(rows) // 4:
+        if _forms_differ(values).sum() >= len(rows) // 4:
             return values
     raise Misbehaviour(
         "two networks that can be given weights of their own",
@@ -147,7 +147,7 @@ def unlike_values(trial: Trial, next_obs: Array, rng: np.random.Generator) -> di
     )
 
 
-def _told_apart(values: dict[Form, Vector]) -> npt.NDArray[np.bool_]:
+def _forms_differ(values: dict[Form, Vector]) -> npt.NDArray[np.bool_]:
     """Rows, as a mask, in which no other form is near double's."""
     plain, swapped = (np.abs(values[name] - values["double"]) for name in ("plain", "swapped"))
     mask: npt.NDArray[np.bool_] = np.minimum(plain, swapped) > 100 * TOLERANCE
@@ -199,8 +199,8 @@ CHECKS: Final = (
         needs=("td_targets", "target_values", "online_net", "target_net"),
         what="In double DQN the online network chooses the next action, and the target network "
         "values it.",
-        why="With the roles swapped, or without a choice of its own, the overestimation is back "
-        "that double DQN was taken against.",
+        why="With the roles swapped, or without a choice of its own, the overestimation that "
+        "double DQN is meant to avoid is back.",
         causes=(
             "the networks' roles are swapped",
             "both choice and value are the target network's: plain DQN",

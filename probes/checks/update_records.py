@@ -62,15 +62,15 @@ def of_updates(prove: Property, testbed: Testbed) -> Outcome:
     return prove(records_of(trial), facts)
 
 
-def what_is_no_number_shows(testbed: Testbed) -> Outcome:
-    """Pays rewards that are no numbers, and looks for a loss that is none."""
+def nan_is_shown(testbed: Testbed) -> Outcome:
+    """Pays rewards of nan, and looks for a loss that is not finite."""
 
     def reward(stamp: Stamp) -> float:
         return float("nan") if stamp.age == 0 and stamp.episode % 3 == 0 else 1.0
 
     trial, _ = stamped_trial(testbed, reward=reward, total_steps=96, warmup_steps=WARMUP)
     column(records_of(trial), "loss")  # to be skipped before anything is done
-    told = "the run went on, and every one of {} recorded losses is finite"
+    unnoticed = "the run went on, and every one of {} recorded losses is finite"
     losses = np.empty(0)
     refused = ""
     try:
@@ -81,12 +81,13 @@ def what_is_no_number_shows(testbed: Testbed) -> Outcome:
         refused = f"the run stopped: {type(error).__name__}"
     else:
         losses = column(records_of(trial), "loss")
-        told = told.format(len(losses))
+        unnoticed = unnoticed.format(len(losses))
     unreal = int((~np.isfinite(losses)).sum())
     return Outcome(
         holds=bool(refused or unreal),
-        expected="a loss that is recorded as no number, or a run that stops, after a reward of nan",
-        actual=refused or (f"{unreal} of {len(losses)} losses are none" if unreal else told),
+        expected="a loss that is not finite, or a run that stops, after a reward of nan",
+        actual=refused
+        or (f"{unreal} of {len(losses)} losses are not finite" if unreal else unnoticed),
         compared=max(1, len(losses)),
     )
 
@@ -168,10 +169,10 @@ CHECKS: Final = (
     record_check(
         "numbers-are-finite",
         what="Recorded returns, losses and Q-values are numbers, and no loss is below zero.",
-        why="From the first value that is no number on, nothing more is learned.",
+        why="From the first value that is not finite on, nothing more is learned.",
         causes=(
             "the learning rate is too high, or the gradient is divided by zero",
-            "a reward or an observation is no number",
+            "a reward or an observation is nan",
             "the loss is recorded with the sign of an objective",
         ),
         seen=(),
@@ -180,8 +181,8 @@ CHECKS: Final = (
     ),
     record_check(
         "nan-is-shown",
-        what="After a reward that is no number, losses are recorded as none, or the run stops.",
-        why="A mean that leaves out what is no number draws a quiet curve of a network that is "
+        what="After a reward of nan, losses that are not finite are recorded, or the run stops.",
+        why="A mean that leaves out what is not finite draws a quiet curve of a network that is "
         "long destroyed.",
         causes=(
             "losses that are not finite are dropped or replaced before they are recorded",
@@ -189,7 +190,7 @@ CHECKS: Final = (
         ),
         seen=(),
         experiment="print every loss of the first hundred updates",
-        run=what_is_no_number_shows,
+        run=nan_is_shown,
     ),
     record_check(
         "counts-are-those-taken",

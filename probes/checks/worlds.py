@@ -126,7 +126,7 @@ CHECKS: Final = (
         REWARD_BY_ACTION,
         component=Component.REPLAY,
         what="Where the reward depends on the action alone, so does the Q-value.",
-        why="If the wrong Q-value is trained, the agent cannot tell actions apart.",
+        why="If the wrong Q-value is trained, the agent cannot distinguish actions.",
         causes=("the stored action is not the one taken", "the gather uses a wrong index"),
         seen=("https://github.com/thu-ml/tianshou/issues/82",),
         experiment="print the actions of a sampled batch next to those of the environment",
@@ -161,7 +161,7 @@ CHECKS: Final = (
         component=Component.TARGET_NETWORK,
         what="A reward four steps ahead is worth gamma**4 times itself.",
         why="Values travel one step back with each sync. If syncing stops, or is too rare, all "
-        "that is far from a reward keeps the values it was born with.",
+        "that is far from a reward keeps its initial values.",
         causes=(
             "the target network is synced once, or far too seldom",
             "the sync period is counted in another unit",
@@ -179,7 +179,7 @@ CHECKS: Final = (
         causes=(
             "a softmax, sigmoid or tanh behind the last layer",
             "the TD error is clipped inside a squared loss, which has no gradient there",
-            "rewards are clipped though nobody asked for it",
+            "rewards are clipped though that was not asked for",
         ),
         seen=(
             "https://github.com/thu-ml/tianshou/issues/725",
@@ -208,7 +208,7 @@ CHECKS: Final = (
         component=Component.TERMINATION,
         what="Where only a time limit ends episodes, a reward r in each step is worth "
         "r / (1 - gamma).",
-        why="A limit that is stored as an end of the task tells the agent that the world stops "
+        why="A limit that is stored as an end of the task teaches the agent that the world stops "
         "there: values are biased low, and the loss never vanishes.",
         causes=(
             "terminated or truncated is stored where terminated is meant",

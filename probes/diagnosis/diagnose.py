@@ -40,7 +40,7 @@ def pattern(findings: Iterable[Finding]) -> dict[str, bool]:
 
 
 def diagnose(red: Mapping[str, bool], dictionary: Dictionary) -> tuple[list[Suspicion], str]:
-    """Ranks components, and proposes what would tell the two likeliest apart.
+    """Ranks components, and proposes what would distinguish the two likeliest.
 
     Args:
         red: pattern of one subject, see `pattern`.
@@ -132,7 +132,7 @@ def _experiment(
 ) -> str:
     """The check not run yet on which the two likeliest components differ; else what a red one says.
 
-    Only a skipped check can bring something new: the others have spoken.
+    Only a skipped check can bring something new: the others have run.
     """
     rows = {row.fault: row for row in dictionary.rows}
     likeliest = [rows[suspicion.faults[0]] for suspicion in suspicions if suspicion.faults][:2]
@@ -142,7 +142,7 @@ def _experiment(
         if len({check.code in row.red for row in likeliest}) == 2:
             needed = f"; it needs {', '.join(check.needs)}" if check.needs else ""
             names = " from ".join(f"{row.fault} ({row.component})" for row in likeliest)
-            return f"run {check.code}{needed}: it tells {names}"
+            return f"run {check.code}{needed}: it distinguishes {names}"
     return next(
         check.experiment
         for check in sorted(CHECKS, key=lambda check: check.component != suspicions[0].component)

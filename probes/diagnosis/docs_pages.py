@@ -77,7 +77,7 @@ def checks_page(dictionary: Dictionary) -> str:
     """Markdown: every check by family, with what it states, why, and the faults that prove it.
 
     Args:
-        dictionary: tells how many faults turn a check red.
+        dictionary: says how many faults turn a check red.
     """
     families: dict[str, list[Check]] = {}
     for check in CHECKS:
@@ -91,9 +91,9 @@ def checks_page(dictionary: Dictionary) -> str:
         f"[planted fault]({FAULTS_PAGE}) that turns it red. `python -m probes -k CODE` runs one by",
         "its code or a part of it, `python -m probes explain CODE` prints what is said here.",
         "",
-        "Every check needs an agent that can `train` and tell its `q_values`. What it needs",
+        "Every check needs an agent that can `train` and return its `q_values`. What it needs",
         "besides are members that an agent may offer; a check whose needs are not met is skipped,",
-        "and says so. [`probes/subject.py`](../probes/subject.py) tells what each member takes",
+        "and says so. [`probes/subject.py`](../probes/subject.py) states what each member takes",
         "and returns.",
         "",
         "| family | checks | look at |",
@@ -116,7 +116,7 @@ def faults_page(dictionary: Dictionary) -> str:
     """Markdown: every fault by component, with the checks it turns red and where it was seen.
 
     Args:
-        dictionary: tells which checks each fault turns red.
+        dictionary: says which checks each fault turns red.
     """
     red = {row.fault: row.red for row in dictionary.rows}
     components = {

@@ -113,18 +113,18 @@ def judged(seed: int, rows: list[DictionaryRow], wall_s: float) -> Dictionary:
 
 def dictionary_text(dictionary: Dictionary) -> str:
     """The dictionary as JSON with one line for each check and each fault, for readable diffs."""
-    told = partial(json.dumps, ensure_ascii=False)
+    dumps = partial(json.dumps, ensure_ascii=False)
     fields = []
     for name, value in dictionary.model_dump(mode="json").items():
         match value:
             case dict():
-                entries = [f"{told(key)}: {told(entry)}" for key, entry in value.items()]
+                entries = [f"{dumps(key)}: {dumps(entry)}" for key, entry in value.items()]
                 text = "{\n  " + ",\n  ".join(entries) + "\n }"
             case list():
-                text = "[\n  " + ",\n  ".join(map(told, value)) + "\n ]"
+                text = "[\n  " + ",\n  ".join(map(dumps, value)) + "\n ]"
             case _:
-                text = told(value)
-        fields.append(f" {told(name)}: {text}")
+                text = dumps(value)
+        fields.append(f" {dumps(name)}: {text}")
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 

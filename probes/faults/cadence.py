@@ -80,7 +80,7 @@ class WarmupOfCall(Trainer):
 
 
 class CountingCalls(CoreSubject):
-    """Tells a `WarmupOfCall` when a call begins."""
+    """Notifies a `WarmupOfCall` when a call begins."""
 
     def train(self, steps: int) -> None:
         cast("WarmupOfCall", self.trainer).call_began = self.trainer.step

@@ -64,7 +64,7 @@ class AllActions(AsksOtherwise):
 
 
 class NoFire(AsksOtherwise):
-    """FIRE is not among the agent's actions, and nobody presses it."""
+    """FIRE is not among the agent's actions, and nothing presses it."""
 
     instead: ClassVar = {"use_fire_reset": False}
 
@@ -159,7 +159,7 @@ FAULTS: Final = (
             "https://github.com/rlcode/reinforcement-learning/pull/124",
         ),
         component=Component.FRAMES,
-        what="FIRE is not among the agent's actions, and nobody presses it.",
+        what="FIRE is not among the agent's actions, and nothing presses it.",
         parts=Parts(atari=NoFire),
         caught_by=("frames.fire",),
     ),

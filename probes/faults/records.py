@@ -28,17 +28,17 @@ DISCOUNT: Final = 0.99
 FRAME_SKIP: Final = 4
 
 
-class Retelling(Actor):
-    """Plays as the actor does, and tells its episodes otherwise."""
+class Misrecording(Actor):
+    """Plays as the actor does, and records its episodes otherwise."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._rewards: list[list[float]] = [[] for _ in range(self.envs.num_envs)]
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
-        """What is told of an episode, given the rewards of its steps, and whether it was cut."""
+        """What is recorded of an episode with these rewards, which a limit cut or not."""
         raise NotImplementedError
 
     def _tick(self, action: npt.NDArray[np.int64], *, truncate_last: bool) -> VectorTransition:
@@ -46,28 +46,29 @@ class Retelling(Actor):
         tick = super()._tick(action, truncate_last=truncate_last)
         for rewards, reward in zip(self._rewards, tick.reward.tolist(), strict=True):
             rewards.append(reward)
-        told = []
+        recorded = []
         for episode in self._finished[before:]:
             rewards, self._rewards[episode.env] = self._rewards[episode.env], []
-            told += self.retell(episode, rewards, truncate_last=bool(tick.truncated[episode.env]))
-        self._finished[before:] = told
+            cut = bool(tick.truncated[episode.env])
+            recorded += self.recorded(episode, rewards, truncate_last=cut)
+        self._finished[before:] = recorded
         return tick
 
 
-class TrainingReturnsClipped(Retelling):
+class TrainingReturnsClipped(Misrecording):
     """Training returns are sums of rewards that were clipped for the learner."""
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         del truncate_last
         return [episode._replace(episode_return=float(np.clip(rewards, -1.0, 1.0).sum()))]
 
 
-class TrainingReturnsDiscounted(Retelling):
+class TrainingReturnsDiscounted(Misrecording):
     """Training returns are discounted sums."""
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         del truncate_last
@@ -76,48 +77,48 @@ class TrainingReturnsDiscounted(Retelling):
         ]
 
 
-class TruncatedDropped(Retelling):
+class TruncatedDropped(Misrecording):
     """Training episodes that a time limit cuts are not recorded."""
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         del rewards
         return [] if truncate_last else [episode]
 
 
-class RecordedTwice(Retelling):
+class RecordedTwice(Misrecording):
     """An episode that a time limit cuts is recorded at its end, and once more at the reset."""
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         del rewards
         return [episode, episode] if truncate_last else [episode]
 
 
-class ReturnsGoOn(Retelling):
+class ReturnsGoOn(Misrecording):
     """Return and length are not set back when a time limit cuts an episode."""
 
-    _told: FinishedEpisode = FinishedEpisode(0, 0.0, 0)
+    _carried: FinishedEpisode = FinishedEpisode(0, 0.0, 0)
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         del rewards
         total, length = (
-            self._told.episode_return + episode.episode_return,
-            self._told.length + episode.length,
+            self._carried.episode_return + episode.episode_return,
+            self._carried.length + episode.length,
         )
-        told = FinishedEpisode(episode.env, total, length)
-        self._told = told if truncate_last else FinishedEpisode(0, 0.0, 0)
-        return [told]
+        summed = FinishedEpisode(episode.env, total, length)
+        self._carried = summed if truncate_last else FinishedEpisode(0, 0.0, 0)
+        return [summed]
 
 
-class LengthsInFrames(Retelling):
+class LengthsInFrames(Misrecording):
     """Lengths of training episodes are in raw frames."""
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         """With its frames for a length."""
@@ -125,10 +126,10 @@ class LengthsInFrames(Retelling):
         return [episode._replace(length=FRAME_SKIP * episode.length)]
 
 
-class LastStepLeftOut(Retelling):
+class LastStepLeftOut(Misrecording):
     """The last step of an episode is not counted in its length."""
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         """Shorter by a step."""
@@ -136,7 +137,7 @@ class LastStepLeftOut(Retelling):
         return [episode._replace(length=episode.length - 1)]
 
 
-class OneSumForAll(Retelling):
+class OneSumForAll(Misrecording):
     """One running sum of rewards serves all environments."""
 
     _sum = 0.0
@@ -146,18 +147,18 @@ class OneSumForAll(Retelling):
         self._sum += float(tick.reward.sum())
         return tick
 
-    def retell(
+    def recorded(
         self, episode: FinishedEpisode, rewards: Sequence[float], *, truncate_last: bool
     ) -> list[FinishedEpisode]:
         """With the sum of all environments; it is set back."""
         del truncate_last
-        told = episode._replace(episode_return=self._sum + rewards[-1])
+        summed = episode._replace(episode_return=self._sum + rewards[-1])
         self._sum = -rewards[-1]  # which is still to be added
-        return [told]
+        return [summed]
 
 
 class LimitHidden(GymnasiumEnvs):
-    """At a time limit the environment is reset, and nobody is told: episodes go on and on."""
+    """At a time limit the environment is reset and no end reported: episodes go on and on."""
 
     def step(self, action: npt.NDArray[np.int64]) -> Tick:
         tick = super().step(action)
@@ -204,7 +205,7 @@ class ZerosBeforeTheFirst(Trainer):
 
 
 class OnlyFiniteLosses(Trainer):
-    """Losses that are no numbers are left out of the record."""
+    """Losses that are not finite are left out of the record."""
 
     def _learn(self, sampling: Stream, steps_in_replay: int) -> Any:
         learned = super()._learn(sampling, steps_in_replay)
@@ -278,27 +279,27 @@ def _fault(
     )
 
 
-_retold: Final = partial(_fault, part="actor")
+_played: Final = partial(_fault, part="actor")
 _learned: Final = partial(_fault, part="trainer")
 _counted: Final = partial(_fault, part="subject")
 
 FAULTS: Final = (
-    _retold("training-returns-clipped", TrainingReturnsClipped, "returns-are-raw",
+    _played("training-returns-clipped", TrainingReturnsClipped, "returns-are-raw",
             seen=(
                 "https://github.com/keiohta/tf2rl/issues/31",
                 "https://github.com/kengz/SLM-Lab/pull/263",
                 "https://github.com/vwxyzjn/cleanrl/commit/02f36c4e",
             )),
-    _retold("training-returns-discounted", TrainingReturnsDiscounted, "returns-are-raw"),
-    _retold("truncated-episodes-dropped", TruncatedDropped, "every-episode-once",
+    _played("training-returns-discounted", TrainingReturnsDiscounted, "returns-are-raw"),
+    _played("truncated-episodes-dropped", TruncatedDropped, "every-episode-once",
             seen=("https://github.com/huggingface/deep-rl-class/issues/37",)),
-    _retold("episodes-recorded-twice", RecordedTwice, "every-episode-once"),
-    _retold("returns-go-on", ReturnsGoOn, "returns-are-raw", "lengths-are-agent-steps",
+    _played("episodes-recorded-twice", RecordedTwice, "every-episode-once"),
+    _played("returns-go-on", ReturnsGoOn, "returns-are-raw", "lengths-are-agent-steps",
             "lengths-are-within-limit", "returns-are-within-range"),
-    _retold("lengths-in-frames", LengthsInFrames, "lengths-are-agent-steps",
+    _played("lengths-in-frames", LengthsInFrames, "lengths-are-agent-steps",
             "lengths-are-within-limit"),
-    _retold("last-step-left-out", LastStepLeftOut, "lengths-are-agent-steps"),
-    _retold("one-sum-for-all-environments", OneSumForAll, "environments-are-kept-apart"),
+    _played("last-step-left-out", LastStepLeftOut, "lengths-are-agent-steps"),
+    _played("one-sum-for-all-environments", OneSumForAll, "environments-are-kept-apart"),
     _fault("limit-hidden", LimitHidden, "lengths-are-within-limit", "returns-are-within-range",
            part="envs", component=Component.TERMINATION),
     _learned("losses-summed-in-records", LossesSummed, "losses-are-of-their-updates",

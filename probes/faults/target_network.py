@@ -19,7 +19,7 @@ from probes.subjects.core import Parts
 
 
 class SharingNetwork(QNetwork):
-    """A copy of a perceptron that has a last layer of its own, and none but that.
+    """A copy of a perceptron that shares its hidden layers, and has a last layer of its own.
 
     Args:
         other: whose hidden layers it uses.

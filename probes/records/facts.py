@@ -77,7 +77,7 @@ def read_records(given: Any) -> Records:
         given: `Records`, or anything with some members of these names.
 
     Raises:
-        Misbehaviour: for columns that are no vectors, or do not fit together.
+        Misbehaviour: for columns that are not vectors, or do not fit together.
     """
     found: dict[str, Any] = {}
     for name in (each.name for each in fields(Records)):
@@ -97,7 +97,7 @@ def read_records(given: Any) -> Records:
 
 
 def within(records: Records, facts: Facts, name: Series, bounds: Range) -> Outcome:
-    """Whether a series stays within bounds; what is no number is another property's matter.
+    """Whether a series stays within bounds; nan is left to another property.
 
     Raises:
         Unsupported: if the series was not recorded.
@@ -106,17 +106,17 @@ def within(records: Records, facts: Facts, name: Series, bounds: Range) -> Outco
     off = np.maximum(low - values, values - high)
     slack = np.where(values < low, 1.0 + abs(low), 1.0 + abs(high))
     outside = np.flatnonzero(off > SAME * slack)
-    told = f"{values.min(initial=np.inf):.4g} to {values.max(initial=-np.inf):.4g}"
+    actual = f"{values.min(initial=np.inf):.4g} to {values.max(initial=-np.inf):.4g}"
     if len(outside):
         first, worst = int(outside[0]), int(np.nanargmax(off))
-        told = (
+        actual = (
             f"{name} leaves it in {len(outside)} of {len(values)}, first in "
             f"{facts.place(name, first)}; furthest off is {values[worst]:.4g}"
         )
     return Outcome(
         holds=not len(outside),
         expected=f"{name} from {low:.4g} to {high:.4g}",
-        actual=told,
+        actual=actual,
         compared=len(values),
     )
 

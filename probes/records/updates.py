@@ -10,8 +10,8 @@ from probes.outcome import Outcome
 from probes.records.facts import SAME, Facts, Range, Series, Vector, column, known, within
 from probes.subject import Records, Unsupported
 
-# Q-values may lie outside of what a world can pay by this share of its width: networks are born
-# near zero, and a maximum over noisy estimates is too high for a while.
+# Q-values may lie outside of what a world can pay by this share of its width: networks start near
+# zero, and a maximum over noisy estimates is too high for a while.
 SLACK: Final = 0.5
 
 
@@ -74,7 +74,7 @@ def values_are_of_their_updates(records: Records, facts: Facts) -> Outcome:
         holds=holds,
         expected=f"{len(values)} Q-values, each that of the network before its update"
         + ("" if holds else f"; {predicted[worst]:.4f} in update {worst + 1}"),
-        actual="so they are" if holds else f"{values[worst]:.4f}",
+        actual="all as expected" if holds else f"{values[worst]:.4f}",
         compared=len(values),
     )
 
@@ -97,21 +97,21 @@ def numbers_are_finite(records: Records, facts: Facts) -> Outcome:
     there = [name for name in names if getattr(records, name) is not None]
     if not there:
         raise Unsupported(f"not recorded: {', '.join(names)}")
-    compared, told = 0, []
+    compared, problems = 0, []
     for name in there:
         values = column(records, name)
         compared += len(values)
         bad = np.flatnonzero(~np.isfinite(values) | ((name == "loss") & (values < 0)))
         if len(bad):
             first = int(bad[0])
-            told.append(
+            problems.append(
                 f"{name} is {values[first]:.3g} in {facts.place(name, first)}, the first of "
                 f"{len(bad)} of {len(values)}"
             )
     return Outcome(
-        holds=not told,
+        holds=not problems,
         expected="finite returns, losses and Q-values, and no loss below zero",
-        actual="; ".join(told) or "so they are",
+        actual="; ".join(problems) or "all as expected",
         compared=compared,
     )
 
@@ -123,7 +123,7 @@ def epsilon_follows_schedule(records: Records, facts: Facts) -> Outcome:
         raise Unsupported("not recorded: epsilon_step")
     low, high = known(facts, "epsilon")(steps)
     wrong = np.flatnonzero(~((low - SAME <= chances) & (chances <= high + SAME)))
-    expected, actual = "epsilon as scheduled", "so it is"
+    expected, actual = "epsilon as scheduled", "as scheduled"
     if len(wrong):
         first = int(wrong[0])
         expected += f": {low[first]:.3f} to {high[first]:.3f} at step {steps[first]:,.0f}"

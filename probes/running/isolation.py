@@ -81,9 +81,9 @@ class CheckWorker:
         """
         try:
             if self.subject is not None:
-                self._tell({"end": True})
+                self._send({"end": True})
             self.subject = (agent, fault)
-            self._tell({"agent": agent, "fault": fault})
+            self._send({"agent": agent, "fault": fault})
             hello = self._answer(START_LIMIT_S)
         except WorkerLost as lost:
             # No check would fare better: each would wait for the same end.
@@ -98,7 +98,7 @@ class CheckWorker:
         Raises:
             WorkerLost: if it gives no answer; the worker is then closed.
         """
-        self._tell({"check": job.check.code, "seed": job.seed})
+        self._send({"check": job.check.code, "seed": job.seed})
         return Finding.model_validate(self._answer(job.check.limit_s))
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class CheckWorker:
             if stream is not None:
                 stream.close()
 
-    def _tell(self, order: dict[str, Any]) -> None:
+    def _send(self, order: dict[str, Any]) -> None:
         assert self._process.stdin is not None  # a pipe was asked for
         try:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -139,7 +139,7 @@ class CheckWorker:
                 forks = psutil.Process(self._process.pid).children(recursive=True)
                 used = sum(fork.memory_info().rss for fork in forks) / 1e9
             except psutil.NoSuchProcess:
-                continue  # the pipe tells
+                continue  # it has ended, which reading the pipe will show
             if used > MEMORY_LIMIT_GB:
                 raise self._lost(f"its process grew to {used:.1f} GB of memory")
 
@@ -155,10 +155,10 @@ class CheckWorker:
 
 
 class Waiting:
-    """Jobs that nobody has taken yet; whoever takes one keeps to its subject as long as it can.
+    """Jobs that no worker has taken yet; a worker keeps to one subject as long as it can.
 
     Args:
-        jobs: taken in this order, but for that.
+        jobs: subjects are taken in this order, and so are the jobs of each.
     """
 
     def __init__(self, jobs: Sequence[CheckJob]) -> None:
@@ -169,7 +169,7 @@ class Waiting:
             self._untouched.setdefault((job.agent, job.fault), deque()).append(job)
 
     def take(self, loaded: tuple[str, str] | None) -> CheckJob | None:
-        """A job of the subject that is loaded, or of one that nobody serves, or any; None if none.
+        """A job of the subject that is loaded, or of one that no worker has, or any; None if none.
 
         Args:
             loaded: agent and fault, or None.

@@ -51,7 +51,7 @@ def run_check(check: Check, factory: Factory, seed: int) -> Finding:
     except Misbehaviour as broken:
         outcome = Outcome(False, broken.expected, broken.actual, 1)  # noqa: FBT003  # holds
     except Exception as error:  # noqa: BLE001  # whatever the subject raises is a finding
-        outcome = Outcome(False, "no exception", _told(error), 1)  # noqa: FBT003  # holds
+        outcome = Outcome(False, "no exception", _error_text(error), 1)  # noqa: FBT003  # holds
     green = outcome.holds and outcome.compared > 0
     status = FindingStatus.GREEN if green else FindingStatus.RED
     return Finding(
@@ -66,7 +66,7 @@ def run_check(check: Check, factory: Factory, seed: int) -> Finding:
     )
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """An exception, and where it was raised: file and line, without folders."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     first_line = str(error).partition("\n")[0]

@@ -1,4 +1,4 @@
-"""`python -m probes.running.worker`: a process that runs checks as it is told, a line of JSON each.
+"""`python -m probes.running.worker`: a process that runs checks, each asked for by a line of JSON.
 
 Subjects run only in such processes: one that raises, hangs, leaks or ends its process costs the
 check at hand, and no more. Each is served by a fork of its own, so that the imports, which take
@@ -74,7 +74,7 @@ def _serve_and_exit(
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001  # told by the exit code, and by the last line of this
+    except BaseException:  # noqa: BLE001  # reported by exit code and last line
         traceback.print_exc()
     finally:
         sys.stderr.flush()

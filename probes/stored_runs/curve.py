@@ -1,7 +1,7 @@
 """The learning curve of a stored run, and which properties of its records hold.
 
-A run folder holds `curve.csv`, a row per window of steps. Entries are means over windows, of which
-bounds hold as they do of single values. What was not recorded, or is not known of the run, is a
+A run folder holds `curve.csv`, a row per window of steps. Entries are means over windows; bounds
+of single values hold for their means, too. What was not recorded, or is not known of the run, is a
 reason to skip a property.
 """
 
@@ -133,7 +133,7 @@ def read_curve(path: Path, recipe: Recipe | None) -> Curve:
 
 
 def records_of(curve: Curve) -> tuple[Records, Facts]:
-    """A curve as records of means, and what its recipe tells of them."""
+    """A curve as records of means, and what its recipe says of them."""
     ends, learning = curve.step, curve.learning()
     episodes = curve.columns.get("episodes", np.ones(len(ends))) > 0
 
@@ -197,7 +197,9 @@ def windows_follow_each_other(curve: Curve) -> Outcome:
     due = loop.window_steps * np.arange(1.0, len(curve.step) + 1)
     wrong = np.flatnonzero((curve.step != due) | (curve.step > loop.total_steps))
     actual = (
-        f"row {wrong[0] + 1} is of step {curve.step[wrong[0]]:,.0f}" if len(wrong) else "so it is"
+        f"row {wrong[0] + 1} is of step {curve.step[wrong[0]]:,.0f}"
+        if len(wrong)
+        else "as expected"
     )
     return Outcome(
         holds=not len(wrong),
@@ -211,8 +213,8 @@ def windows_follow_each_other(curve: Curve) -> Outcome:
 def episodes_fill_the_steps(curve: Curve) -> Outcome:
     """Lengths of all episodes add up to the steps, but for those that have not ended."""
     count, length = curve.column("episodes"), curve.column("episode_length")
-    told = np.cumsum(np.where(count > 0, count * length, 0.0))
-    missing = curve.step - told
+    ended = np.cumsum(np.where(count > 0, count * length, 0.0))
+    missing = curve.step - ended
     most = curve.step
     if curve.recipe is not None:
         loop = curve.recipe.loop
@@ -226,8 +228,10 @@ def episodes_fill_the_steps(curve: Curve) -> Outcome:
         holds=not len(wrong),
         expected="episodes whose lengths add up to the agent steps"
         + (f", but for at most {most[first]:,.0f} of unfinished ones" if len(most) else ""),
-        actual=f"{told[first]:,.0f} of {curve.step[first]:,.0f} steps by then" if len(told) else "",
-        compared=len(told),
+        actual=f"{ended[first]:,.0f} of {curve.step[first]:,.0f} steps by then"
+        if len(ended)
+        else "",
+        compared=len(ended),
     )
 
 
@@ -237,7 +241,7 @@ def losses_where_updates(curve: Curve) -> Outcome:
     curve.run()
     early = ~curve.learning()
     invented = np.flatnonzero(early & ~np.isnan(losses))
-    actual = "so it is"
+    actual = "as expected"
     if len(invented):
         actual = f"a loss of {losses[invented[0]]:.4g} at step {curve.step[invented[0]]:,.0f}"
     return Outcome(

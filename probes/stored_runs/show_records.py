@@ -76,9 +76,9 @@ def stored_recipe(run: Path) -> Recipe | None:
     try:
         return Recipe.model_validate(loads(stored[0].read_bytes())["recipe"])
     except (OSError, KeyError, TypeError, ValidationError, ValueError) as error:
-        told = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise StoredRunError(
-            f"{stored[0]} holds no recipe of this version: {told}\n"
+            f"{stored[0]} holds no recipe of this version: {reason}\n"
             "  next      was the run made by another version? look at it with that one"
         ) from error
 

@@ -56,7 +56,7 @@ class StableBaselines3(Subject):
         model: the library's own object.
 
     Raises:
-        Unsupported: for settings that the library has no words for.
+        Unsupported: for settings that the library does not offer.
     """
 
     def __init__(self, make_env: EnvMaker, settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """A world as an environment, and what its states look like.
 
 As a vector a state is one-hot, for a perceptron. As frames of 84 x 84 grey pixels, for a
-convolutional network, it is a bright square at a place, stacked upon what was seen before it.
+convolutional network, it is a bright square at a place, stacked on what was seen before it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A mock Atari game, unwrapped, of which all is known that preprocessing may lose.
+"""A mock Atari game, unwrapped: what it shows and is given reveals all that preprocessing may lose.
 
 The screen is made of upright stripes as high as itself, so that neither resizing nor cropping rows
 makes them unreadable. Each raw frame lights one stripe, for that frame alone: it is the frame's
@@ -22,7 +22,7 @@ MEANINGS: Final = ("NOOP", "FIRE", "RIGHT", "LEFT")
 NOOP, FIRE, RIGHT, LEFT = range(len(MEANINGS))
 SCREEN_SIZE: Final = (210, 160)  # pixels, height and width
 STRIPES: Final = 32  # of 5 pixels: the middle of each is pure at a width of 84, too
-# Frames of one game are told apart up to this many; no multiple of 4, so that a skip of 16 shows.
+# So many frames of one game in a row differ; no multiple of 4, so that a skip of 16 shows.
 PERIOD: Final = 15
 LIT: Final = 64  # grey levels; a frame is dimmed where two are averaged, which is allowed
 NEVER: Final = 2**31 - 1

@@ -63,8 +63,8 @@ class Taken(NamedTuple):
 Reward = Callable[[Stamp], float]
 
 
-def telltale(stamp: Stamp) -> float:
-    """A reward unlike that of any step near by, and that any number format can hold: 0 to 100."""
+def distinct_reward(stamp: Stamp) -> float:
+    """A reward unlike that of any step near by, which any number format can hold: 0 to 100."""
     return float((37 * stamp.env + 11 * stamp.episode + 5 * stamp.age) % 101)
 
 
@@ -109,7 +109,9 @@ class StampedEnv(gymnasium.Env[Array, int]):
         reward: of the step taken at a stamp.
     """
 
-    def __init__(self, number: int, view: View, ledger: Ledger, reward: Reward = telltale) -> None:
+    def __init__(
+        self, number: int, view: View, ledger: Ledger, reward: Reward = distinct_reward
+    ) -> None:
         self.view = view
         self.ledger = ledger
         self.reward = reward
@@ -167,8 +169,8 @@ def _frame(stamp: Stamp) -> Array:
 def read_stamps(obs: Array) -> list[Stamp]:
     """Stamps of observations [B, *obs_shape]; of a stack, that of its newest frame.
 
-    Rounded, so that what lost some precision is still recognised; what is no observation of the
-    counter world gets a stamp at which nothing was shown.
+    Rounded, so that what lost some precision is still recognised; what is not an observation of
+    the counter world gets a stamp at which nothing was shown.
     """
     values = obs[:, -1, :3, 0] if obs.ndim > 2 else obs[:, :3] / SCALE
     rounded = np.nan_to_num(np.rint(values.astype(np.float64)), nan=-9, posinf=-9, neginf=-9)

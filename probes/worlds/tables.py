@@ -127,7 +127,7 @@ TIME_LIMIT: Final = _world(
     starts=(0,),
     separates=("time limit terminates", "bootstrap lost"),
 )
-# Two episodes of two steps that only their kind of end tells apart, and that start far apart.
+# Two episodes of two steps that differ in their kind of end only, and start far apart.
 TWO_ENDS: Final = _world(
     "two-ends",
     "termination against truncation, and the final observation",

@@ -53,12 +53,12 @@ class World:
         isolates: the component that a wrong value points to.
         next_state: [S, A] int64; where the episode ends, the state shown last.
         reward: [S, A] float64, on average.
-        noise: [S, A] float64; a reward is so much higher or lower, the one as often as the other.
+        noise: [S, A] float64; a reward is so much higher or lower, each equally often.
         terminated: [S, A] bool, ended by the task.
         truncated: [S, A] bool, cut by a time limit.
         starts: states in which an episode begins, equally likely.
         pictures: what each state's newest frame shows: a place, or `BLANK`.
-        separates: the faulty semantics that this world must tell from the right ones.
+        separates: the faulty semantics that this world must distinguish from the right ones.
     """
 
     name: str

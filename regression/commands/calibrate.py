@@ -132,13 +132,13 @@ def targets(rates: list[Rate]) -> list[str]:
         min(rate.share for rate in of_30 if rate.change == name)
         for name in ("2 SD lower", "1.5 SD lower")
     )
-    told = (
+    promises = (
         (alarms <= 0.001, f"false alarms: at most {100 * alarms:.3f} % (promised: 0.1 %)"),
         (at_2 >= 0.95, f"FAIL at 2 SD: at least {100 * at_2:.1f} % (promised: 95 %)"),
         (at_1_5 >= 0.80, f"FAIL at 1.5 SD: at least {100 * at_1_5:.1f} % (promised: 80 %)"),
         (seeds <= 6, f"seeds of a healthy candidate: at most {seeds:.2f} (promised: 6)"),
     )
-    return [f"{'kept' if kept else 'MISSED'}, {promise}" for kept, promise in told]
+    return [f"{'kept' if kept else 'MISSED'}, {promise}" for kept, promise in promises]
 
 
 def rates_table(rates: list[Rate]) -> pd.DataFrame:
@@ -194,11 +194,11 @@ def train_faults(jobs: list[Job], folder: Path, console: Console) -> pd.DataFram
         run = place / job.fault
         verdict = _finished(run, job)
         if verdict is None:
-            told = f"fault {index + 1} of {len(jobs)}: {job.fault}"
+            text = f"fault {index + 1} of {len(jobs)}: {job.fault}"
             if spent:
                 minutes = sum(spent) / len(spent) * (len(jobs) - index) / 60
-                told += f", about {minutes:.0f} min left"
-            say(told, console)
+                text += f", about {minutes:.0f} min left"
+            say(text, console)
             run.mkdir(parents=True, exist_ok=True)  # goes on with what an interruption left
             clock = time.monotonic()
             verdict = Regression(job, run, console, datetime.now(UTC)).run()

@@ -21,7 +21,7 @@ def diff(a: Path, b: Path, *, json: bool = False) -> ExitCode:
 
     Args:
         a: folder of a run, or of a window that `trace` wrote.
-        b: likewise.
+        b: folder of the other.
         json: print JSON.
     """
     found = compare_folders(a, b)

@@ -28,9 +28,9 @@ from regression.store.references import UnusableReferenceError, load_reference
 from reports.fields import BEHAVIOUR
 from reports.schema import ExitCode, Fingerprint
 
-# Where a folder of the harness keeps its fingerprint, the most telling file first.
+# Where a folder of the harness keeps its fingerprint, the file that says most of it first.
 FILES: Final = ("verdict.json", "unit.json", "job.json", "bundle.json", "reference.json")
-LARGEST_FILE: Final = 64 * 2**20  # bytes; more is no file of ours
+LARGEST_FILE: Final = 64 * 2**20  # bytes; no file of the harness is larger
 
 
 def doctor(
@@ -112,18 +112,18 @@ def warnings_of(facts: Fingerprint) -> list[str]:
 
 def with_references(facts: Fingerprint) -> dict[str, str]:
     """What a process can claim with each stored reference, by recipe, in a sentence."""
-    told = {}
+    claims = {}
     for name in sorted({recipe for game in GAMES.values() for recipe in game[:2]}):
         recipe = load_recipe(name)
         try:
             info, _ = load_reference(recipe)
         except UnusableReferenceError as error:
-            told[name] = str(error).splitlines()[0]
+            claims[name] = str(error).splitlines()[0]
         else:
-            told[name] = describe_claim(
+            claims[name] = describe_claim(
                 claim(_for(recipe, facts), info.fingerprint), "with the reference"
             )
-    return told
+    return claims
 
 
 def _for(recipe: Recipe, facts: Fingerprint) -> Fingerprint:
@@ -164,11 +164,11 @@ def _show_here(place: DeviceClass, made: list[Observation], *, as_json: bool) ->
     code = ExitCode.OK if repeats else ExitCode.FAIL
     references, warnings = with_references(facts), warnings_of(facts)
     if as_json:
-        told = {"device": place.name, "fingerprint": facts.model_dump(), "level": claimed.level}
-        told |= {"prevented_by": claimed.prevented_by, "references": references}
-        told |= {"warnings": warnings, "repeats": repeats, "digests": [o.digests for o in made]}
-        told |= {"load": _load()}
-        say(_json(told))
+        answer = {"device": place.name, "fingerprint": facts.model_dump(), "level": claimed.level}
+        answer |= {"prevented_by": claimed.prevented_by, "references": references}
+        answer |= {"warnings": warnings, "repeats": repeats, "digests": [o.digests for o in made]}
+        answer |= {"load": _load()}
+        say(_json(answer))
         return code
     for title, fields in facts:
         say(f"{title}")
@@ -195,5 +195,5 @@ def _load() -> str:
     return f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores"
 
 
-def _json(told: dict[str, Any]) -> str:
-    return json.dumps(told, indent=1, sort_keys=True)
+def _json(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, indent=1, sort_keys=True)

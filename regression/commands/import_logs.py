@@ -93,12 +93,12 @@ def import_logs(  # noqa: PLR0913  # one for each flag
 
 
 def _format(words: str, logs: tuple[Path, ...]) -> LogFormat:
-    """As told; else what all logs look like."""
+    """The format asked for; else the one that all logs look like."""
     if not words:
         guessed = {guess_format(path): path for path in logs}
         if len(guessed) > 1:
-            told = ", ".join(f"{path} {name}" for name, path in guessed.items())
-            raise UsageError(f"import: expected logs of one format, got {told}")
+            found = ", ".join(f"{path} {name}" for name, path in guessed.items())
+            raise UsageError(f"import: expected logs of one format, got {found}")
         say(f"format {next(iter(guessed))}, by what is there")
         return next(iter(guessed))
     for known in FORMATS:

@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913  # one for each flag
         seeds: how many fresh ones (5), a range (1000-1004), or a list (3,4,7).
         device: cpu, cpu-avx2, cpu-sse4, cuda or cuda:<index>; cuda, if not given and there is one.
         fault: plant this fault, to see the gate close.
-        resume: go on with the interrupted run in this folder, for what it was asked then.
+        resume: resume the interrupted run in this folder, for what it was asked then.
         when_held: where another process works on it: refuse, wait, or steal the lock of a dead
             process of another host.
         bits: so many seeds of the reference are trained again, to compare bits with what is stored.
@@ -84,7 +84,7 @@ def run(  # noqa: PLR0913  # one for each flag
             else:
                 verdict = DeviceMatrix(jobs, folder, console, started, **options).run()
         except KeyboardInterrupt:
-            say(f"interrupted; go on with {next_command('regress', resume=str(folder))}", console)
+            say(f"interrupted; resume with {next_command('regress', resume=str(folder))}", console)
             return ExitCode.INTERRUPTED
     point_latest_at(folder)
     _show(console, verdict, folder)
@@ -97,7 +97,7 @@ def _asked(words: tuple[str, ...], devices: str, resume: Path | None) -> Job | l
     Args:
         words: game, recipe, seeds, device and fault, as typed.
         devices: as typed.
-        resume: folder of a run to go on with.
+        resume: folder of a run to resume.
     """
     game, recipe, seeds, device, fault = words
     if device and devices:
@@ -113,8 +113,8 @@ def _asked(words: tuple[str, ...], devices: str, resume: Path | None) -> Job | l
             )
         if any(words) or (names and sorted(names) != sorted(job.device for job in cells)):
             raise UsageError(
-                f"{resume} knows what it is for: {', '.join(job.device for job in cells)}\n"
-                "  next      go on with it by --resume alone, or with one of its cells"
+                f"{resume} already has its job, on {', '.join(job.device for job in cells)}\n"
+                "  next      give --resume alone, or resume one of its cells"
             )
         return cells
     if len(names) > 1:

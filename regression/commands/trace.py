@@ -21,7 +21,7 @@ def trace(
         from_step: where to begin; rounded down to the start of a block.
         until_step: where to end; rounded up to the end of a block.
         into: folder to be made.
-        values: keep all values, not their digests alone; without, no element can be told.
+        values: keep all values, not their digests alone, so that differing elements can be named.
     """
     traced = read_run(run)
     loop = traced.recipe.loop

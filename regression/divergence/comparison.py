@@ -1,4 +1,4 @@
-"""Where two windows part, as `diff` tells it; they may come from other processes or machines."""
+"""Where two windows part, as `diff` reports it; they may come from other processes or machines."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def traced_apart(a: TracedRun, b: TracedRun, last: int) -> Comparison:
 
     Args:
         a: a run, of a class whose variables this process was not started with; or else the other.
-        b: likewise.
+        b: the other run.
         last: end of that block.
     """
     first = last - a.recipe.loop.block_steps

@@ -1,4 +1,4 @@
-"""`python -m regression diff`: same seed, same code, different fate: where did two runs part?
+"""`python -m regression diff`: same seed, same code, other results: where did two runs part?
 
 The traces of the two are compared row by row. From the last checkpoint that both have in common, or
 from the start, both are run again up to the first differing row, and the block in which their
@@ -34,7 +34,7 @@ from regression.divergence.rerun import (
     TracedRun,
     checkpoints,
     read_run,
-    told_of_unit,
+    unit_fields,
     write_window,
 )
 from regression.machine.device_classes import lacking
@@ -54,7 +54,7 @@ def compare_folders(a: Path, b: Path) -> Comparison:
 
     Args:
         a: folder of a run of one seed, of a regression of several, or of a window.
-        b: likewise; of several seeds, the first that parts is told.
+        b: folder of the other; of several seeds, the first that parts is reported.
 
     Raises:
         DifferentRunsError: if recipe or seed differ.
@@ -98,8 +98,8 @@ def compare_runs(a: TracedRun, b: TracedRun) -> Comparison:
     if any(lacking(run.device_class, os.environ) for run in (a, b)):
         seen = traced_apart(a, b, step)
         notes += [*seen.notes, *([] if seen.flip else _about_actions(a, b))]
-        told = {name: getattr(seen, name) for name in ("difference", "flip", "suggests")}
-        return Comparison(sentence=seen.sentence, notes=notes, **common, **told)
+        details = {name: getattr(seen, name) for name in ("difference", "flip", "suggests")}
+        return Comparison(sentence=seen.sentence, notes=notes, **common, **details)
     begin = _common_checkpoint(a, b, step - a.recipe.loop.block_steps)
     parted = _parted_block(a, b, step, begin)
     if isinstance(parted, _Findings):
@@ -146,7 +146,7 @@ def _paired(a: Path, b: Path) -> list[tuple[Path, Path]]:
 
 def _whose(unit: Path) -> tuple[str, ...]:
     """Recipe, seed and fault of a unit, on whatever device it ran."""
-    key = told_of_unit(unit).get("key", {})
+    key = unit_fields(unit).get("key", {})
     names = ("recipe", "seed", "fault")
     return tuple(str(key[name]) for name in names) if key.keys() >= set(names) else (unit.name,)
 

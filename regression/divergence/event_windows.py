@@ -84,13 +84,13 @@ class EventWindow:
         path = self._folder / VALUES / f"{section:06d}.safetensors"
         if not path.exists():
             return None
-        told = self.sections[section].events[event]
+        shape = self.sections[section].events[event].shape
         try:
             with safetensors.safe_open(path, "numpy") as file:
                 stored: Array = file.get_tensor(f"{event:04d}")
         except (OSError, safetensors.SafetensorError) as error:
             raise TraceError(f"the values at {path} cannot be read: {error}") from error
-        return stored.reshape(told.shape)
+        return stored.reshape(shape)
 
 
 class WindowWriter:
@@ -109,21 +109,21 @@ class WindowWriter:
                 f"the folder {folder} is not empty\n  next      name another with --into"
             )
         self._folder = folder
-        self._told: list[tuple[Moment, list[Event]]] = []
+        self._sections: list[tuple[Moment, list[Event]]] = []
         (folder / VALUES).mkdir(parents=True)
 
     def add(self, sections: list[EventSection]) -> None:
         """Adds sections, with such values as they have."""
         for section in sections:
             if section.values:
-                path = self._folder / VALUES / f"{len(self._told):06d}.safetensors"
+                path = self._folder / VALUES / f"{len(self._sections):06d}.safetensors"
                 named = {f"{n:04d}": np.atleast_1d(v) for n, v in enumerate(section.values)}
                 safetensors.numpy.save_file(named, path)
-            self._told.append((section.moment, section.events))
+            self._sections.append((section.moment, section.events))
 
     def close(self, info: WindowInfo) -> None:
         """Makes the window readable."""
-        stored = StoredWindow(info=info, sections=self._told)
+        stored = StoredWindow(info=info, sections=self._sections)
         replace_text(self._folder / WINDOW_FILE, stored.model_dump_json() + "\n")
 
     def abandon(self) -> None:

@@ -85,12 +85,12 @@ class Recorder:
         self.recording = False
 
     def begin_block(self, step: int, *, recording: bool) -> None:
-        """Tells at which agent step the block begins that comes now, and whether it counts."""
+        """Notes at which agent step the next block begins, and whether its events are recorded."""
         self._start, self._tick = step, 0
         self.recording = recording
 
     def next_tick(self) -> None:
-        """Tells that every environment has taken a step."""
+        """Notes that every environment has taken a step."""
         self._tick += 1
 
     def start(self, name: str, values: Tensor | Array | float) -> None:
@@ -128,6 +128,6 @@ def chains(sections: list[EventSection]) -> Iterator[int]:
     """For each section a digest of it and of all before it."""
     chain = b""
     for section in sections:
-        told = repr((section.moment, section.events)).encode()
-        chain = hashlib.blake2b(chain + told, digest_size=8).digest()
+        content = repr((section.moment, section.events)).encode()
+        chain = hashlib.blake2b(chain + content, digest_size=8).digest()
         yield int.from_bytes(chain, "little")

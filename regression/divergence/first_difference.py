@@ -35,7 +35,7 @@ class Difference(Artifact):
     element: list[int] | None = None  # index of the first differing one
     value_a: str | None = None
     value_b: str | None = None
-    ulps: int | None = None  # between the two; None also where they are no floats
+    ulps: int | None = None  # between the two; None also where they are not floats
     max_ulps: int | None = None  # over all elements
     differing: int | None = None  # how many elements differ
     elements: int | None = None  # of how many

@@ -213,7 +213,7 @@ class ObservedAgent(Agent):
 def named_state(agent: Agent) -> Iterator[tuple[str, Tensor]]:
     """What an update changes: of each parameter what the optimizer remembers, then the weights.
 
-    Moments of a vector that several parameters are parts of are told parameter by parameter.
+    Moments of a vector that several parameters are parts of are given parameter by parameter.
     """
     named = list(agent.online_net.named_parameters())
     for leaf in agent.online_net.optimized_tensors:

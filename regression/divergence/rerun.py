@@ -34,7 +34,7 @@ DIGESTS: Final = slice(2, -1)  # columns of a trace between the counters and the
 
 @dataclass(frozen=True, kw_only=True)
 class TracedRun:
-    """A run as its folder tells of it.
+    """A run as its folder describes it.
 
     Attributes:
         folder: of the run, or of one seed of it.
@@ -42,7 +42,7 @@ class TracedRun:
         recipe: of the run.
         fault: planted, or "".
         parts: the classes it is made of.
-        fingerprint: of where it ran, as far as the folder tells.
+        fingerprint: of where it ran, as far as the folder says.
         device_class: that it ran in, as `regression.machine.device_classes` names them.
     """
 
@@ -77,15 +77,15 @@ def read_run(folder: Path) -> TracedRun:
     """The traced run in a folder.
 
     Raises:
-        TraceError: if its trace is missing or damaged, or tells of a recipe unknown here.
+        TraceError: if its trace is missing or damaged, or names a recipe unknown here.
     """
     trace = read_trace(folder / TRACE_FILE)
     try:
         recipe = Recipe.model_validate(trace.header["recipe"])
     except (KeyError, ValidationError) as error:
-        raise TraceError(f"the trace in {folder} tells of no recipe known here: {error}") from error
-    told = told_of_unit(folder)
-    key = told.get("key", {})
+        raise TraceError(f"the trace in {folder} holds no recipe known here: {error}") from error
+    stored = unit_fields(folder)
+    key = stored.get("key", {})
     fault = str(key.get("fault", ""))
     return TracedRun(
         folder=folder,
@@ -93,7 +93,7 @@ def read_run(folder: Path) -> TracedRun:
         recipe=recipe,
         fault=fault,
         parts=fault_named(fault).parts if fault else Parts(),
-        fingerprint=dict(told.get("fingerprint", {})),
+        fingerprint=dict(stored.get("fingerprint", {})),
         device_class=str(key.get("device", trace.header["device"])),
     )
 
@@ -129,7 +129,7 @@ class Rerun:
         self.trainer.make_envs = observed_envs(self.trainer.make_envs, self.recorder)
         self.trainer.threaded = False  # events come in one order
         if isinstance(self.trainer.learning, CapturedLearning):
-            # Nothing can be heard of what a graph does.
+            # What a CUDA graph does inside cannot be observed.
             self.trainer.learning = CapturedLearning(self.trainer.agent, every_time)
             self.trainer.acting = None
         if checkpoint:
@@ -186,7 +186,7 @@ def write_window(
         folder: where to; must not exist, or be empty.
         blocks: steps at which the blocks begin.
         checkpoint: to begin from, or None for the start.
-        keep_values: write values too; without them elements cannot be told.
+        keep_values: write values too; without them differing elements cannot be named.
 
     Raises:
         TraceError: if the folder holds something.
@@ -223,10 +223,10 @@ def checkpoints(run: TracedRun) -> dict[int, Path]:
     return {int(path.name.removeprefix("step_")): path for path in sorted(found)}
 
 
-def told_of_unit(folder: Path) -> dict[str, Any]:
+def unit_fields(folder: Path) -> dict[str, Any]:
     """What the folder of a unit says of it; nothing where it is another kind of folder."""
     try:
-        told = from_json((folder / UNIT_FILE).read_bytes())
+        stored = from_json((folder / UNIT_FILE).read_bytes())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return stored if isinstance(stored, dict) else {}

@@ -32,8 +32,8 @@ STAGE_TWO_ALPHA: Final = 0.01
 STAGE_TWO_SEEDS: Final = 15
 # Being better costs no further seeds, so stage one must be sure by itself.
 BETTER_ALPHA: Final = 0.005
-# Of the criteria that stand besides the area.
-BESIDES_ALPHA: Final = 0.01
+# Of the criteria besides the area.
+SECONDARY_ALPHA: Final = 0.01
 # A candidate that is worse by less than this, in reference standard deviations, is not worse: a
 # stored reference that happened to be lucky would otherwise raise false alarms for ever.
 MARGIN_SD: Final = 0.25
@@ -170,7 +170,7 @@ def _look(unit: str, reference: Scores, candidate: Scores, stage: int) -> list[C
             unit,
             reference=reference.final_tenth,
             candidate=candidate.final_tenth,
-            alpha=BESIDES_ALPHA,
+            alpha=SECONDARY_ALPHA,
         )
     ]
     random_level = float(reference.first_tenth.mean())
@@ -186,7 +186,7 @@ def _look(unit: str, reference: Scores, candidate: Scores, stage: int) -> list[C
                 update={
                     "p_value": p_value,
                     "smallest_p": min(1.0, len(besides) * criterion.smallest_p),
-                    "tripped": p_value <= BESIDES_ALPHA,
+                    "tripped": p_value <= SECONDARY_ALPHA,
                     "stage": stage,
                 }
             )
@@ -209,11 +209,16 @@ def _deaths(reference: Vector, candidate: Vector) -> Criterion:
 
     Args:
         reference: [n] float64, 1 where dead, else 0.
-        candidate: [k] float64, likewise.
+        candidate: [k] float64, 1 where dead, else 0.
     """
     p_value = _fisher(reference, candidate)
     made = criterion_of(
-        DEAD, "of 1", reference=reference, candidate=candidate, p_value=p_value, alpha=BESIDES_ALPHA
+        DEAD,
+        "of 1",
+        reference=reference,
+        candidate=candidate,
+        p_value=p_value,
+        alpha=SECONDARY_ALPHA,
     )
     smallest = _fisher(reference, np.ones_like(candidate))
     return made.model_copy(update={"margin_sd": 0.0, "smallest_p": smallest})
@@ -232,7 +237,7 @@ def _fisher(reference: Vector, candidate: Vector) -> float:
 def criterion_of(
     name: str, unit: str, *, reference: Vector, candidate: Vector, p_value: float, alpha: float
 ) -> Criterion:
-    """A comparison that stands besides, of stage one, with the margin of the area."""
+    """A comparison that does not decide, of stage one, with the margin of the area."""
     return Criterion(
         name=name,
         unit=unit,

@@ -92,7 +92,7 @@ def skewed(generator: np.random.Generator, size: tuple[int, int]) -> Matrix:
 
 
 def one_in_five_slow(generator: np.random.Generator, size: tuple[int, int]) -> Matrix:
-    """Normal areas, of which one in five is lower by four of their standard deviations."""
+    """Normal areas; one in five is lower by four of their standard deviations."""
     drawn = generator.standard_normal(size) - 4.0 * (generator.random(size) < 0.2)
     standard: Matrix = (drawn + 0.8) / np.sqrt(1 + 16 * 0.2 * 0.8)
     return standard

@@ -105,7 +105,7 @@ def p_values(generator: np.random.Generator, reference: Matrix, candidate: Matri
     Args:
         generator: of the arrangements, where they are too many to take all.
         reference: [draws, n] float64, in standard deviations.
-        candidate: [draws, k] float64, likewise.
+        candidate: [draws, k] float64, in the same unit.
 
     Returns:
         [draws, drops] float64.

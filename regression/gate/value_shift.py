@@ -6,7 +6,7 @@ have one distribution, so a shift of either, up or down, says that something els
 
 The rule is that of the area, in two stages and with a margin, at alphas that leave its promises
 alone: what trips in stage one has further seeds trained, and only what trips again there, in the
-same direction, is a FAIL. Logs that tell of neither quantity are judged by returns alone.
+same direction, is a FAIL. Logs that hold neither quantity are judged by returns alone.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def look_inside(curves: pd.DataFrame, seeds: Sequence[int], stage: int) -> list[
 
 
 def diverged(curves: pd.DataFrame) -> list[int]:
-    """Candidate seeds whose values or losses end as no numbers, where they had been some.
+    """Candidate seeds whose values or losses end as nan or infinite, after finite ones.
 
     Args:
         curves: in `CURVE_COLUMNS`.
@@ -135,7 +135,7 @@ def with_inside(decision: Decision, one: list[Criterion], two: list[Criterion] |
     Args:
         decision: the gate's.
         one: from `look_inside` on the seeds of stage one.
-        two: likewise of stage two, or None if there is none yet.
+        two: from `look_inside` on those of stage two, or None if there are none yet.
     """
     if not decision.criteria:  # nothing could be compared
         return decision
@@ -146,7 +146,7 @@ def with_inside(decision: Decision, one: list[Criterion], two: list[Criterion] |
     if two is None and decision.seeds_wanted:
         return decision
     if two is None:
-        sentence = f"{decision.sentence} Stage one saw that {_told(tripped)}"
+        sentence = f"{decision.sentence} Stage one saw that {_shifts(tripped)}"
         return replace(
             decision,
             verdict=VerdictName.INCONCLUSIVE,
@@ -159,13 +159,13 @@ def with_inside(decision: Decision, one: list[Criterion], two: list[Criterion] |
         return replace(
             decision,
             verdict=VerdictName.WATCH if verdict is VerdictName.PASS else verdict,
-            sentence=f"{decision.sentence} Stage one saw that {_told(tripped)}; stage two does "
+            sentence=f"{decision.sentence} Stage one saw that {_shifts(tripped)}; stage two does "
             "not confirm it.",
         )
     return replace(
         decision,
         verdict=VerdictName.FAIL,
-        sentence=f"{decision.sentence} What is learned is not what it was: {_told(again)}, in "
+        sentence=f"{decision.sentence} What is learned is not what it was: {_shifts(again)}, in "
         "both stages. If that is meant, bless the new curves.",
     )
 
@@ -186,7 +186,7 @@ def _is_higher(criterion: Criterion) -> bool:
     return criterion.candidate_mean > criterion.reference_mean
 
 
-def _told(criteria: list[Criterion]) -> str:
+def _shifts(criteria: list[Criterion]) -> str:
     return " and ".join(
         f"the {one.name} lies {moved_sd(one)} (p = {one.p_value:.2g})" for one in criteria
     )

@@ -42,7 +42,7 @@ class Evidence:
         started_utc: ISO time, for the page only.
         wall_s: of the whole run.
         stage_two: the seeds trained because stage one had tripped; none if it had not.
-        notes: what is wrong with the records of single runs; they are told, and decide nothing.
+        notes: what is wrong with the records of single runs; they are reported, and decide nothing.
         bits: seeds of the reference that were trained again, compared with what is stored.
     """
 
@@ -65,7 +65,7 @@ def judge(evidence: Evidence) -> Verdict:
     decision = weigh(evidence)
     name, sentence = with_bits(decision.verdict, decision.sentence, evidence.bits)
     here = Fingerprint.model_validate(evidence.fingerprint)
-    known = evidence.reference if evidence.fingerprint else None  # logs tell of no machine
+    known = evidence.reference if evidence.fingerprint else None  # logs name no machine
     claimed = claim(here, known.fingerprint) if known else None
     level = [describe_claim(claimed, "with the reference")] if claimed else []
     return Verdict(
@@ -110,7 +110,7 @@ def weigh(evidence: Evidence) -> Decision:
     # Logs of other code may end with a window in which nothing was noted.
     lost = diverged(evidence.curves) if isinstance(evidence.job, Job) else []
     if lost:
-        sentence = f"In seeds {lost} Q-values or losses ended as no numbers: learning diverged."
+        sentence = f"In seeds {lost} Q-values or losses ended as nan or inf: learning diverged."
         return Decision(VerdictName.FAIL, sentence, [])
     if evidence.reference is None:
         sentence = f"Nothing to compare with: {evidence.no_reference}."
@@ -118,7 +118,7 @@ def weigh(evidence: Evidence) -> Decision:
     job, curves = evidence.job, evidence.curves
     shared = sorted({*job.seeds, *evidence.stage_two} & set(evidence.reference.seeds))
     if shared:
-        sentence = f"Seeds {shared} are in the reference too, so they are no independent evidence."
+        sentence = f"Seeds {shared} are in the reference too, so they are not independent."
         return Decision(VerdictName.INCONCLUSIVE, sentence, [])
     later = evidence.stage_two
     decision = decide(
@@ -132,7 +132,7 @@ def weigh(evidence: Evidence) -> Decision:
 
 
 def _same_run(results: Sequence[SeedResult]) -> list[int]:
-    """Seeds whose final weights are those of another seed; logs of other code tell of none."""
+    """Seeds whose final weights are those of another seed; logs of other code have none."""
     by_weights: dict[str, list[int]] = {}
     for result in results:
         if result.weights_digest:

@@ -43,7 +43,7 @@ class LoggedEpisodes:
     Attributes:
         steps: [n] float64, whole: agent steps from the beginning of the run to the episode's end.
         returns: [n] float64, undiscounted.
-        lengths: [n] float64 in agent steps, nan where the log does not tell.
+        lengths: [n] float64 in agent steps, nan where the log does not say.
         environment: its name in the log, or "".
         notes: what was left out, a sentence each.
         files: that were read.
@@ -76,7 +76,7 @@ def require_sound(records: LoggedEpisodes, path: Path) -> None:
         broken = np.flatnonzero(~np.isfinite(values))
         if len(broken):
             raise LogError(
-                f"a {name} is no finite number",
+                f"a {name} is not a finite number",
                 f"{path}, record {broken[0] + 1} of {len(values)}",
                 expected="a finite number",
                 actual=f"{values[broken[0]]}",

@@ -60,7 +60,7 @@ def read_evaluations(path: Path) -> LoggedEpisodes:
 
 
 def _arrays(file: Path) -> dict[str, npt.NDArray[np.float64]]:
-    """Those of the three that are there, as float64."""
+    """Those of the three arrays that the file holds, as float64."""
     if (size := file.stat().st_size) > MOST_BYTES:
         raise _broken(file, f"{size} bytes, more than {MOST_BYTES}")
     content = io.BytesIO(file.read_bytes())

@@ -35,7 +35,7 @@ def read_monitor(path: Path) -> LoggedEpisodes:
         path: the file, or the folder with all the files of the run.
 
     Raises:
-        LogError: if a file is no monitor, or they are of different environments.
+        LogError: if a file is not a monitor, or they are of different environments.
         OSError: if one cannot be read.
     """
     files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
@@ -59,9 +59,9 @@ def read_monitor(path: Path) -> LoggedEpisodes:
         )
     steps = np.concatenate([len(parts) * part.steps for part in parts])
     order = np.argsort(steps, kind="stable")
-    told = [note for part in parts for note in part.notes]
+    notes = [note for part in parts for note in part.notes]
     if len(parts) > 1:
-        told.append(
+        notes.append(
             f"{path.name}: {len(parts)} monitors, taken as environments that step together."
         )
     return LoggedEpisodes(
@@ -69,7 +69,7 @@ def read_monitor(path: Path) -> LoggedEpisodes:
         returns=np.concatenate([part.returns for part in parts])[order],
         lengths=np.concatenate([part.lengths for part in parts])[order],
         environment=environments.pop(),
-        notes=told,
+        notes=notes,
         files=files,
     )
 
@@ -103,7 +103,7 @@ def _environment(comment: str, path: Path) -> str:
     name = header.get("env_id", "") if isinstance(header, dict) else None
     if not isinstance(name, str):
         raise LogError(
-            "the log is no monitor",
+            "the log is not a monitor",
             f"{path}, line 1",
             expected='such as #{"t_start": 0.0, "env_id": ""}',
             actual=repr(comment[:LONGEST_NAME]),
@@ -111,7 +111,7 @@ def _environment(comment: str, path: Path) -> str:
         )
     if not name.isprintable() or len(name) > LONGEST_NAME:
         raise LogError(
-            "the name of the environment is none",
+            "the name of the environment is not valid",
             f"{path}, line 1, env_id",
             expected=f"at most {LONGEST_NAME} printable characters",
             actual=repr(name[:LONGEST_NAME]),

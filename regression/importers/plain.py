@@ -28,7 +28,7 @@ def read_plain(path: Path, step: str, returns: str, length: str) -> LoggedEpisod
     uneven = np.flatnonzero(np.isfinite(steps) & (steps != np.floor(steps)))
     if len(uneven):
         raise LogError(
-            "a step is no whole number",
+            "a step is not a whole number",
             f"{path}, row {uneven[0] + table.first_line}",
             expected="agent steps",
             actual=f"{steps[uneven[0]]}",

@@ -45,7 +45,7 @@ class SeedLog:
     Attributes:
         seed: of its run.
         path: where it is.
-        environment: its name, where the log tells it.
+        environment: its name, where the log states it, else "".
         curve: on the grid.
         notes: what was left out.
         sources: name and sha256 of every file that was read, a line each.
@@ -64,7 +64,7 @@ class SeedLog:
 
 
 def seeds_of(paths: Sequence[Path], words: str) -> list[int]:
-    """The seed of each log: as told, or as its name says.
+    """The seed of each log: as given, or as its name says.
 
     Args:
         paths: of the logs.
@@ -74,7 +74,7 @@ def seeds_of(paths: Sequence[Path], words: str) -> list[int]:
     Raises:
         UsageError: if they are not as many as the logs, not all different, or not to be seen.
     """
-    seeds = _told(words) if words else [_named(path) for path in paths]
+    seeds = _given(words) if words else [_named(path) for path in paths]
     if len(seeds) != len(paths):
         raise UsageError(
             f"seeds: expected one for each of {len(paths)} logs, got {len(seeds)} in {words!r}"
@@ -86,7 +86,7 @@ def seeds_of(paths: Sequence[Path], words: str) -> list[int]:
     return seeds
 
 
-def _told(words: str) -> list[int]:
+def _given(words: str) -> list[int]:
     part = r"[0-9]{1,9}(-[0-9]{1,9})?"
     if not re.fullmatch(rf"{part}(,{part})*", words):
         raise UsageError(f"seeds: expected a list (3,4,7) or a range (3-7), got {words!r}")
@@ -123,7 +123,7 @@ def read_logs(
         The protocol with the environment, and the logs.
 
     Raises:
-        LogError: for the first log of which no curve can be made, or of another environment.
+        LogError: for the first log that makes no curve, or is of another environment.
         OSError: if one cannot be read.
     """
     logs = []
@@ -169,12 +169,12 @@ def store_logs(
         folder: of the run; empty, or of the same protocol.
         protocol: of all logs.
         logs: to be stored.
-        say: told of a dead process that the folder is taken over from.
+        say: called with a note where the folder is taken over from a dead process.
 
     Raises:
         UsageError: if a seed is there already, or stage two is full.
         JobError: naming each field in which the folder is of another protocol.
-        LockHeldError: if somebody else works on the folder.
+        LockHeldError: if another process works on the folder.
         OSError: if it cannot be written.
     """
     job = ImportedJob(protocol, [log.seed for log in logs], [])
@@ -189,7 +189,7 @@ def store_logs(
 
 
 def _refuse_picking(folder: Path, stored: StoredJob, seeds: list[int]) -> None:
-    """Whoever may add seeds until the verdict pleases has no gate."""
+    """Refuses stored seeds, and any beyond stage two: adding some until it passes is no test."""
     present = sealed_units(folder, stored)
     twice = sorted(present.keys() & set(seeds))
     if twice:
@@ -229,7 +229,7 @@ def _source(file: Path) -> str:
 
 
 def _curve_text(curve: Gridded) -> str:
-    """As a trained unit stores its curve; nan where a log tells nothing."""
+    """As a trained unit stores its curve; nan where a log says nothing."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="nan", lineterminator="\n")
     writer.writeheader()

@@ -36,10 +36,10 @@ class Table:
     notes: list[str]
 
     def numbers(self, name: str, path: Path) -> list[float]:
-        """A column as numbers; nan and infinite ones too, for whoever judges them.
+        """A column as numbers; nan and infinite ones too, which the caller has to judge.
 
         Raises:
-            LogError: naming the column if it is not there, or the line of a cell that is no number.
+            LogError: naming the column if it is not there, or the line of a cell that is not one.
         """
         if name not in self.columns:
             raise LogError(
@@ -52,7 +52,7 @@ class Table:
         for line, cell in enumerate(self.columns[name], self.first_line):
             if not (NUMBER.fullmatch(cell) or NOT_FINITE.fullmatch(cell)):
                 raise LogError(
-                    "a cell is no number",
+                    "a cell is not a number",
                     f"{path}, row {line}, column {name}",
                     expected="a number",
                     actual=repr(cell[:100]),
@@ -64,11 +64,11 @@ class Table:
 def read_table(path: Path) -> Table:
     """The cells of a file with a header.
 
-    A last line without a line end was being written when the program stopped: it is dropped, and
-    told of. A number cut in the middle would still look like one.
+    A last line without a line end was being written when the program stopped: it is dropped, and a
+    note says so. A number cut in the middle would still look like one.
 
     Raises:
-        LogError: if it is no such table, naming the line.
+        LogError: if it is not such a table, naming the line.
         OSError: if it cannot be read.
     """
     text = _text(path)
@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LogError(
-            "the log is no text",
+            "the log is not text",
             path,
             expected=COMMA_SEPARATED,
             actual=f"{error.reason} at byte {error.start}",
@@ -141,7 +141,7 @@ def _text(path: Path) -> str:
         ) from error
     if "\0" in text:
         raise LogError(
-            "the log is no text", path, expected=COMMA_SEPARATED,
+            "the log is not text", path, expected=COMMA_SEPARATED,
             actual=f"a zero byte at character {text.index(chr(0))}", advice=AGAIN,
         )  # fmt: skip
     return text

@@ -1,4 +1,4 @@
-"""What a run folder was asked for, in `job.json`: so that it can be gone on with, or merged."""
+"""What a run folder was asked for, in `job.json`: so that it can be resumed, or merged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reports.schema import Artifact
 
 FORMAT: Final = 1
 JOB_FILE: Final = "job.json"
-# Facts that must be equal in all units of a run: seeds of two programs are no sample of one.
+# Facts that must be equal in all units of a run: seeds of two programs are not one sample.
 SAME_IN_A_RUN: Final = (
     "source digest",
     "ale-py version",
@@ -77,7 +77,7 @@ def describe(job: Job | ImportedJob) -> StoredJob:
         device=job.device,
         fault=job.fault,
         # This machine need not have the device; where units were trained they say themselves.
-        # Imported logs do not tell where they were made.
+        # Imported logs do not say where they were made.
         fingerprint={} if imported else fingerprint("cpu"),
     )
 
@@ -106,7 +106,7 @@ def read_job(folder: Path) -> StoredJob:
         stored = StoredJob.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise JobError(
-            f"{folder} is no run that can be gone on with\n"
+            f"{folder} is not a run that can be resumed\n"
             f"  expected  a readable {JOB_FILE}\n"
             f"  actual    {error}\n"
             "  next      name another folder, or start a new run"
@@ -146,15 +146,15 @@ def resumed_job(  # one for each word on the command line
     device: str = "",
     fault: str = "",
 ) -> Job:
-    """The job of a run folder, for going on with it.
+    """The job of a run folder, to resume it.
 
     Args:
         folder: of the run.
         game: as `resolve_job` takes it, like all others; "" for what the folder says.
-        recipe: likewise.
-        seeds: likewise.
-        device: likewise.
-        fault: likewise.
+        recipe: the same.
+        seeds: the same.
+        device: the same.
+        fault: the same.
 
     Raises:
         JobError: naming each field in which what is asked for is not what the folder is for.
@@ -179,6 +179,6 @@ def resumed_job(  # one for each word on the command line
 
 
 def _fields(stored: StoredJob) -> dict[str, Any]:
-    told = {name: getattr(stored, name) for name in ("game", "device", "fault")}
-    told |= {name: stored.fingerprint.get(name) for name in SAME_IN_A_RUN}
-    return told | dotted(stored.recipe, "recipe.")
+    fields = {name: getattr(stored, name) for name in ("game", "device", "fault")}
+    fields |= {name: stored.fingerprint.get(name) for name in SAME_IN_A_RUN}
+    return fields | dotted(stored.recipe, "recipe.")

@@ -21,7 +21,7 @@ MOST_WINDOWS: Final = 10_000
 
 
 class LogProtocol(Section):
-    """How logs become curves; a reference of another protocol is none for them."""
+    """How logs become curves; they are compared with references of the same protocol only."""
 
     kind: Literal["imported"]
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -104,7 +104,7 @@ class ImportedJob:
 
     @property
     def device(self) -> str:
-        """Logs do not tell."""
+        """Always "": logs do not name a device."""
         return IMPORTED
 
     @property

@@ -1,6 +1,6 @@
 """What arithmetic gives here: hashes of a few operations on fixed inputs, actually executed.
 
-Versions and model names do not tell which kernel a library chooses, nor in which order it sums. The
+Versions and model names do not say which kernel a library chooses, nor in which order it sums. The
 result of an operation does. Inputs are made from integers, so no generator takes part, and all of
 them are exact in float32. Some operations stand for what a DQN does; others are there because they
 change with a switch that would otherwise go unnoticed.

@@ -27,7 +27,7 @@ def compare_bits(
     Args:
         seed: of both.
         ours: with the columns "step" and "weights_digest", a row per window.
-        theirs: likewise.
+        theirs: with the same columns.
         promised: whether equal bits are.
 
     Returns:
@@ -63,17 +63,17 @@ def with_bits(
     """A verdict and its sentence, after a look at the bits.
 
     Bits that differ where equal ones are promised turn a PASS into a WATCH: the distribution is as
-    it was, but something changed that nobody declared. Other verdicts stay, and are told of it.
+    it was, but something changed that no field shows. Other verdicts stay; their sentences say so.
     """
     broken = [check for check in checks if check.promised and check.first_difference is not None]
     if not broken:
         return verdict, sentence
     parted = ", ".join(f"{check.seed} from step {check.first_difference} on" for check in broken)
-    told = (
+    with_parted = (
         f"{sentence} But the bits of reference seeds trained again differ, where equal ones are "
         f"promised: seed {parted}."
     )
-    return (VerdictName.WATCH if verdict is VerdictName.PASS else verdict), told
+    return (VerdictName.WATCH if verdict is VerdictName.PASS else verdict), with_parted
 
 
 def bits_notes(checks: Sequence[BitsCheck]) -> list[str]:

@@ -76,7 +76,7 @@ def lacking(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """What a process lacks of the variables that pin a class, and what they should be.
 
     Args:
-        name: of the class; none but a pinned one asks for any.
+        name: of the class; only a pinned one asks for any.
         environment: that the process was started with; libraries have read it by now.
     """
     wanted = PINNED.get(name, {})

@@ -1,6 +1,6 @@
 """What a run ran on and what it ran: all that its bits or its distribution may depend on.
 
-Facts are read where training takes place, from the libraries themselves where they tell: a flag is
+Facts are read where training takes place, from the libraries themselves where they can: a flag is
 what torch says it is, not what was asked for. Nothing identifies a person or a machine.
 """
 
@@ -52,7 +52,7 @@ def fingerprint(device: str, recipe: Recipe | None = None) -> dict[str, str]:
 
     Args:
         device: "cpu", "cuda" or "cuda:<index>".
-        recipe: what is to be run; without it, nothing is told of recipe and environment.
+        recipe: what is to be run; without it, the facts of recipe and environment are left out.
 
     Raises:
         DeviceError: if there is no such device.
@@ -72,40 +72,40 @@ def fingerprint(device: str, recipe: Recipe | None = None) -> dict[str, str]:
 
 
 def _libraries() -> dict[str, str]:
-    told = torch.__config__.show()
+    config = torch.__config__.show()
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     return {
         "torch version": _version("torch"),
         "torch git": str(torch.version.git_version),
         "numpy version": np.__version__,
         "numpy cpu features": " ".join(simd.get("found", [])),
-        "mkl": _named(told, r"Math Kernel Library Version (\S+)"),
-        "onednn": _named(told, r"MKL-DNN (v\S+ \(Git Hash \w+\))"),
+        "mkl": _named(config, r"Math Kernel Library Version (\S+)"),
+        "onednn": _named(config, r"MKL-DNN (v\S+ \(Git Hash \w+\))"),
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
     }
 
 
 def _processor() -> dict[str, str]:
-    """As the system tells it; "unknown" where it does not."""
+    """As the system reports it; "unknown" where it does not."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        told = ""
+        text = ""
     name, vendor, family, model = (
-        _named(told, rf"(?m)^{field}\s*: (.+)$")
+        _named(text, rf"(?m)^{field}\s*: (.+)$")
         for field in ("model name", "vendor_id", "cpu family", "model")
     )
     return {
         "architecture": platform.machine(),
         "byte order": sys.byteorder,
-        "cpu": name if told else platform.processor() or "unknown",
+        "cpu": name if text else platform.processor() or "unknown",
         "cpu family": f"{vendor} {family} {model}",
         "cpu capability": torch.backends.cpu.get_cpu_capability(),
     }
 
 
 def _flags(place: torch.device) -> dict[str, str]:
-    """Settings of this process, as torch tells them, or shows them."""
+    """Settings of this process, as torch reports them or a result shows them."""
     facts = {
         "device": str(place),
         "threads": f"{torch.get_num_threads()} per run",
@@ -133,9 +133,9 @@ def _gpu(place: torch.device) -> dict[str, str]:
         if re.match(r"nvidia[-_]cublas", found.name or "")
     ]
     try:
-        told = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        told = ""
+        text = ""
     return {
         "gpu": properties.name,
         "gpu compute capability": f"{properties.major}.{properties.minor}",
@@ -144,7 +144,7 @@ def _gpu(place: torch.device) -> dict[str, str]:
         "cuda version": str(torch.version.cuda),
         "cublas version": ", ".join(sorted(cublas)) or "of the system",
         "cudnn version": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]  # torch's
-        "driver": _named(told, r"Kernel Module\s+(?:for \S+\s+)?(\S+)"),
+        "driver": _named(text, r"Kernel Module\s+(?:for \S+\s+)?(\S+)"),
     }
 
 

@@ -14,7 +14,7 @@
     ONEDNN_MAX_CPU_ISA and MKL_CBWR=COMPATIBLE, the one setting of MKL whose products of matrices
     are the same on every vendor's; MKL_ENABLE_INSTRUCTIONS is heeded on one vendor's only. MKL's
     square roots, which `torch.sqrt` of float32 numbers is, then begin with the processor's own
-    estimate (RSQRTPS) and part between vendors: the hash of sqrt tells, and no level 3 is claimed.
+    estimate (RSQRTPS) and differ by vendor; so does the hash of sqrt, and no level 3 is claimed.
     The processor's family may differ where the behaviour hashes agree. The hashes are evidence,
     not proof.
 4   The exact track, one reference for all devices, is not built here and never claimed.
@@ -94,14 +94,14 @@ def claim(ours: Fingerprint, theirs: Fingerprint) -> Claim:
     return Claim(level, _short(ways[level]) if level < len(ways) else [])
 
 
-def describe_claim(claimed: Claim, whom: str) -> str:
+def describe_claim(claimed: Claim, scope: str) -> str:
     """One sentence about a claim.
 
     Args:
         claimed: by `claim`.
-        whom: with what, such as "with the reference".
+        scope: whose claim it is, such as "with the reference" or "by itself".
     """
-    text = f"Level {claimed.level} {whom}: {LEVELS[claimed.level]}"
+    text = f"Level {claimed.level} {scope}: {LEVELS[claimed.level]}"
     if claimed.level == len(LEVELS) - 1:
         return f"{text}; level 4, one reference for all devices, is not built."
     named = ", ".join(claimed.prevented_by[:FEWEST_NAMED])

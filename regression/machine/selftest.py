@@ -79,7 +79,7 @@ def observe_in(place: DeviceClass, times: int) -> list[Observation]:
         times: how many processes.
 
     Raises:
-        SelfTestError: with the last words of the process that broke.
+        SelfTestError: with the last lines that the process that broke wrote about its errors.
     """
     command = own_process("regression.machine.selftest", "--device", place.device)
     processes = [
@@ -113,8 +113,8 @@ def main(device: str = "cpu") -> None:
         device: where.
     """
     made = observe(device)
-    told = {"digests": made.digests, "fingerprint": made.fingerprint}
-    sys.stdout.write(json.dumps(told) + "\n")
+    result = {"digests": made.digests, "fingerprint": made.fingerprint}
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

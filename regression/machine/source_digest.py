@@ -99,7 +99,7 @@ def _canonical(value: Any) -> Any:
     program has no use for them.
     """
     if isinstance(value, ast.Constant):
-        # The type tells 1 from True and 1.0. Which letters repr escapes depends on the version.
+        # 1, True and 1.0 differ in type. Which letters repr escapes depends on the version.
         return {"node": "Constant", "type": type(value.value).__name__, "is": ascii(value.value)}
     if isinstance(value, ast.JoinedStr):
         # Python 3.12 ends some formats with an empty string.

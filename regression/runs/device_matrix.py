@@ -1,7 +1,7 @@
 """One recipe on several devices: a regression for each cell, and a verdict on all of them.
 
 Each cell has a folder of its own below the matrix's, with its units, verdict and page, which can be
-gone on with, judged or blessed like any run. The matrix adds what no cell can see: with several
+resumed, judged or blessed like any run. The matrix adds what no cell can see: with several
 looks a false alarm is likelier, so Holm's correction is over all cells; and where the fingerprints
 of two cells promise equal bits, those of equal seeds are compared.
 """
@@ -164,10 +164,10 @@ def cell_name(job: Job) -> str:
 
 
 def resumed_cells(folder: Path) -> list[Job]:
-    """The jobs of a matrix's folder, for going on with it; none if it is another kind of run.
+    """The jobs of a matrix's folder, to resume it; none if it is another kind of run.
 
     Raises:
-        UsageError: if a cell is missing or cannot be read, or if its job is another one by now.
+        UsageError: if a cell is missing or cannot be read, or if its job has changed.
     """
     try:
         stored = (folder / CELLS_FILE).read_bytes()
@@ -180,7 +180,9 @@ def resumed_cells(folder: Path) -> list[Job]:
     jobs = [resumed_job(folder / name) for name in names]
     for name, job in zip(names, jobs, strict=True):
         if name != cell_name(job):
-            raise UsageError(f"{folder / name} is no cell of a matrix: its job is {cell_name(job)}")
+            raise UsageError(
+                f"{folder / name} is not a cell of a matrix: its job is {cell_name(job)}"
+            )
     return jobs
 
 
@@ -220,7 +222,7 @@ def judge_matrix(verdicts: dict[str, Verdict], shared: Sequence[SharedBits]) -> 
             "reproduce": [line for verdict in verdicts.values() for line in verdict.reproduce],
             "notes": [
                 *(f"{name}: {note}" for name, one in verdicts.items() for note in one.notes),
-                *map(_tell, shared),
+                *map(_shared_note, shared),
             ],
         }
     )
@@ -229,7 +231,7 @@ def judge_matrix(verdicts: dict[str, Verdict], shared: Sequence[SharedBits]) -> 
 
 def _cell(name: str, verdict: Verdict, p_value: float | None, corrected: float) -> Cell:
     named, sentence = verdict.verdict, verdict.sentence
-    # Without a p-value it is no matter of chance: two seeds were one run, or one diverged.
+    # Without a p-value chance is no explanation: two seeds were one run, or one diverged.
     if named is VerdictName.FAIL and p_value is not None and corrected > STAGE_TWO_ALPHA:
         named = VerdictName.WATCH
         sentence += (
@@ -259,7 +261,7 @@ def _complete(verdict: Verdict) -> set[int]:
     return {result.seed for result in verdict.seeds if result.status == "complete"}
 
 
-def _tell(shared: SharedBits) -> str:
+def _shared_note(shared: SharedBits) -> str:
     head = f"{' and '.join(shared.cells)} promise equal bits (level {shared.level})"
     if not shared.seeds:
         return f"{head}, but have no seed in common."

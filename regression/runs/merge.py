@@ -28,7 +28,7 @@ def merge_runs(into: Path, runs: Sequence[Path]) -> list[str]:
         JobError: naming the fields in which the jobs differ.
         StoreError: for a damaged unit, or two units of one key whose content differs. Nothing was
             copied then.
-        LockHeldError: if somebody works on the folder.
+        LockHeldError: if another process works on the folder.
         OSError: if it cannot be written.
     """
     jobs = {run: read_job(run) for run in runs}

@@ -48,12 +48,12 @@ def judge_stored(run: Path, references_dir: Path | None, say: Callable[[str], No
     Args:
         run: folder of the run; verdict, curves, page and summary in it are replaced.
         references_dir: folder of all references; the package's own, if None.
-        say: told of a dead process that the folder is taken over from.
+        say: called with a note where the folder is taken over from a dead process.
 
     Raises:
-        JobError: if it is no run folder.
+        JobError: if it is not a run folder.
         StoreError: for a unit that is damaged, or of another job.
-        LockHeldError: if somebody works on the folder.
+        LockHeldError: if another process works on the folder.
         OSError: if it cannot be written.
     """
     with held(run, "run", "refuse", say):
@@ -150,7 +150,7 @@ def _result(seed: int, candidates: Units) -> SeedResult:
     if seed in candidates:
         folder, unit = candidates[seed]
         result = summarise(folder, seed, unit.wall_s)
-        # A log tells of no weights; pandas calls that nan.
+        # A log holds no weights; pandas calls that nan.
         known = "" if result.weights_digest == "nan" else result.weights_digest
         return result.model_copy(update={"weights_digest": known})
     return SeedResult(

@@ -56,14 +56,14 @@ class Runner:
     def run(self) -> list[SeedResult]:
         """Runs units to their end; results in the order of the seeds.
 
-        A unit that was sealed before is verified and kept, one that was broken off goes on. A unit
+        A unit that was sealed before is verified and kept, an interrupted one resumed. A unit
         that fails costs its own seed only; one whose worker is lost is tried once more. On an
         interruption all units end, with what they have committed. The same folder may be given
         to a further runner, whose job differs in its seeds alone.
 
         Raises:
             JobError: if the folder belongs to another job.
-            LockHeldError: if somebody else runs it.
+            LockHeldError: if another process runs it.
             OSError: if the folder cannot be written.
         """
         with held(self._folder, "run", self._when_held, self._say):

@@ -67,8 +67,7 @@ class Regression:
         wanted = weigh(evidence)
         if wanted.seeds_wanted and evidence.reference:
             seeds = stage_two_seeds(self.job, evidence.reference)
-            told = f"{wanted.sentence}\nstage two: seeds {seeds[0]}-{seeds[-1]}"
-            self._say(told)
+            self._say(f"{wanted.sentence}\nstage two: seeds {seeds[0]}-{seeds[-1]}")
             more_job = replace(self.job, seeds=seeds)
             more = self._runner(more_job).run()
             evidence = self._read([*evidence.results, *more], seeds)
@@ -93,7 +92,7 @@ class Regression:
     def _with_bits(self, evidence: Evidence, reference: ReferenceInfo) -> Evidence:
         """Trains the first seeds of the reference again, and compares them with what is stored.
 
-        They are no candidates: the gate never sees them. One that fails makes the run INFRA.
+        They are not candidates: the gate never sees them. One that fails makes the run INFRA.
         """
         job = replace(self.job, seeds=reference.seeds[: self.bits])
         here = Fingerprint.model_validate(evidence.fingerprint)
@@ -115,7 +114,7 @@ class Regression:
         )
 
     def _read(self, results: list[SeedResult], stage_two: Sequence[int] = ()) -> Evidence:
-        """All that is known so far, from the files of the units and of the reference."""
+        """The evidence so far, from the files of the units and of the reference."""
         job = self.job
         units = {
             result.seed: unit_folder(self.folder, job, result.seed)

@@ -54,7 +54,7 @@ class UnitWorker:
         job: what the run is for.
         seed: of the unit.
         device: class of devices to train on, as `regression.machine.device_classes` names them.
-        report: told of each window, and of what a person should know.
+        report: called with each window, and with what a person should know.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class UnitWorker:
         Raises:
             LockHeldError: naming who works on it.
             StoreError: if the sealed unit is damaged, or of another recipe.
-            OSError, CheckpointError, RunFolderError: if it cannot be written; it can be gone on
-                with from the last good state.
+            OSError, CheckpointError, RunFolderError: if it cannot be written; it can be resumed
+                from the last good state.
         """
         started = time.monotonic()
         with held(self._run, self._key.name, when_held, self._say):
@@ -147,7 +147,7 @@ class UnitWorker:
         return TrainingRun(trainer, self._partial)
 
     def _why_anew(self, begun: Unit) -> str | None:
-        """Why what is there cannot be gone on with: "" where nothing is, None where it can."""
+        """Why what is there cannot be resumed: "" where nothing is there, None where it can."""
         if not self._partial.exists():
             return ""
         try:
@@ -205,7 +205,7 @@ def _unpinned(name: str) -> str:
     place = device_class(name)
     for variable, wanted in lacking(name, os.environ).items():
         raise DeviceClassError(
-            f"this process is none of the class {name}\n"
+            f"this process is not of the class {name}\n"
             f"  expected  {variable}={wanted} when it is started\n"
             f"  actual    {os.environ.get(variable, 'not set')}"
         )
@@ -227,7 +227,7 @@ def unit(folder: Path, seed: int, device: str, when_held: WhenHeld = "refuse") -
             when_held
         )
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what is committed can be gone on with\n")
+        sys.stderr.write("interrupted; it can be resumed from its last checkpoint\n")
         return ExitCode.INTERRUPTED
     except torch.OutOfMemoryError as error:
         sys.stderr.write(f"error: {out_of_memory_message(error)}\n")

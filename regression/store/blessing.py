@@ -154,8 +154,8 @@ def moved_between(old: pd.DataFrame, new: pd.DataFrame) -> Moved:
     """A new reference against an old one, in both directions.
 
     Args:
-        old: curves as stored.
-        new: likewise.
+        old: its curves as stored.
+        new: its curves as stored.
     """
     before, after = (scores(returns_of(curves, "reference")).area for curves in (old, new))
     return Moved(
@@ -206,7 +206,7 @@ def _refuse_unfit(verdict: Verdict, job: StoredJob) -> None:
         raise BlessingError(f"orphaned, nothing could be compared with it: {error}") from None
     if known.digest() != job.recipe_hash:
         raise BlessingError(
-            f"orphaned: the recipe {job.recipe_name} is another one by now "
+            f"orphaned: the recipe {job.recipe_name} has changed since the run "
             f"({known.digest()[:16]}, of this run {job.recipe_hash[:16]}); run it again"
         )
 
@@ -220,7 +220,9 @@ def _refuse_broken(seed: int, curve: pd.DataFrame, recorded: Sequence[str]) -> N
         known = curve[name].notna().to_numpy()
         # Nothing is learned before the warm-up; from the first loss on there always is one.
         if not known.any() or not known[known.argmax() :].all():
-            raise BlessingError(f"seed {seed} has a {name} that is no number, after learning began")
+            raise BlessingError(
+                f"seed {seed} has a {name} that is not a number, after learning began"
+            )
     if not curve["episode_return"].notna().any():
         raise BlessingError(f"seed {seed} has no return: no episode ended in it")
 
@@ -234,8 +236,8 @@ def _rows(run: Path, job: StoredJob, seed: int) -> Rows:
         raise BlessingError(f"the unit {folder} is of another recipe: {unit.key.recipe_hash[:16]}")
     with (folder / CURVE_FILE).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    told = {"group": "reference", "seed": str(seed)}
-    return [{k: "" if v == "nan" else v for k, v in row.items()} | told for row in rows]
+    ours = {"group": "reference", "seed": str(seed)}
+    return [{k: "" if v == "nan" else v for k, v in row.items()} | ours for row in rows]
 
 
 def _numbers(rows: Rows) -> pd.DataFrame:

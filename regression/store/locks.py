@@ -1,8 +1,8 @@
 """One worker at a time: a lock that dies with its process, and a note that says who holds it.
 
 The lock itself belongs to the kernel, so a killed owner never leaves one behind. The note beside it
-names the owner, and is what tells a dead owner, who may be succeeded, from a live one on this or
-another host, who may not: some shared file systems grant one lock to two hosts.
+names the owner, because some shared file systems grant one lock to two hosts: a dead owner may be
+succeeded, a live one on this or another host may not.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ WhenHeld = Literal["refuse", "wait", "steal"]
 
 
 class LockHeldError(RuntimeError):
-    """Somebody else works on it, and is named."""
+    """Another process works on it; the message names it."""
 
 
 class Owner(Artifact):
     """Who holds a lock."""
 
     pid: int
-    process_started: float  # seconds since the epoch, tells a process from a later namesake
+    process_started: float  # seconds since the epoch; a later process of the same id has another
     boot: str
     host: str  # hashed
     since_utc: str
@@ -81,7 +81,7 @@ def held(
         name: of what is worked on.
         when_held: "refuse", "wait" for as long as it takes, or "steal" the lock that a note gives
             to another host. A live owner on this host is never robbed.
-        say: told whom it waits for, or whom it succeeds.
+        say: called with a note on the owner that is waited for or succeeded.
 
     Raises:
         LockHeldError: naming the owner.
@@ -111,16 +111,14 @@ def held(
 
 
 def _succeed(name: str, note: Path, when_held: WhenHeld, say: Callable[[str], None]) -> None:
-    """Makes sure that whoever left the note has no claim any more."""
+    """Makes sure that the owner in the note has no claim any more."""
     before = _read(note)
     if before is None:
         return
     if before.host != this_process().host:
         if when_held != "steal":
             raise LockHeldError(
-                _held(
-                    name, f"{before}, which is not this host, so nobody here can tell if it lives"
-                )
+                _held(name, f"{before}; this is another host, and cannot see whether it is alive")
                 + "; or, if you know that it is dead, take the lock with --when-held steal"
             )
         say(f"{name}: stole the lock of {before}")

@@ -59,7 +59,7 @@ class Moved(Artifact):
 
 
 class Bundle(Artifact):
-    """All that is told of a reference in `bundle.json`."""
+    """The content of `bundle.json`."""
 
     format: int
     recipe: str  # its name

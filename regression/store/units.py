@@ -56,7 +56,7 @@ class UnitKey(Artifact):
 
 
 class Unit(Artifact):
-    """All that is told of a unit in `unit.json`."""
+    """The content of `unit.json`."""
 
     format: int
     key: UnitKey
@@ -122,7 +122,7 @@ def seal(unit: Unit, folder: Path) -> Manifest:
     Whatever files its partial folder holds, beside the transient ones, become part of it.
 
     Args:
-        unit: what to tell of it.
+        unit: the content of its `unit.json`.
         folder: its final place; must not exist.
 
     Raises:
@@ -177,7 +177,7 @@ def read_sealed(folder: Path, names: list[str] | None = None) -> tuple[Unit, Man
 
     Args:
         folder: of the unit.
-        names: of the files that count; all that are there, if not given.
+        names: of the files that count; all files, if not given.
 
     Raises:
         StoreError: naming each file that is missing, truncated, altered or foreign.
@@ -205,16 +205,16 @@ def read_sealed(folder: Path, names: list[str] | None = None) -> tuple[Unit, Man
     return unit, manifest
 
 
-def _problem(folder: Path, name: str, told: FileHash | None, present: set[str]) -> str:
-    if told is None:
+def _problem(folder: Path, name: str, sealed: FileHash | None, present: set[str]) -> str:
+    if sealed is None:
         return f"{name}: foreign, no file of this unit"
     if name not in present:
         return f"{name}: missing"
     found = _hash(folder / name)
-    if found.size_bytes < told.size_bytes:
-        return f"{name}: truncated to {found.size_bytes} of {told.size_bytes} bytes"
-    if found != told:
-        return f"{name}: altered, sha256 {found.sha256[:16]}, sealed was {told.sha256[:16]}"
+    if found.size_bytes < sealed.size_bytes:
+        return f"{name}: truncated to {found.size_bytes} of {sealed.size_bytes} bytes"
+    if found != sealed:
+        return f"{name}: altered, sha256 {found.sha256[:16]}, sealed was {sealed.sha256[:16]}"
     return ""
 
 
@@ -227,7 +227,7 @@ def _damaged(folder: Path, what: str) -> StoreError:
 
 
 def _every_name(folder: Path) -> list[str]:
-    """Paths of all that is no folder, links included."""
+    """Paths of everything but folders; links are included."""
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -257,6 +257,6 @@ def _content_hash(unit: Unit, files: dict[str, FileHash]) -> str:
     content: dict[str, Any] = {
         "unit": unit.key.model_dump(),
         "steps": unit.steps,
-        "files": {name: told.sha256 for name, told in files.items() if name != UNIT_FILE},
+        "files": {name: file.sha256 for name, file in files.items() if name != UNIT_FILE},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

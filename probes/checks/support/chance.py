@@ -46,7 +46,7 @@ class ChanceTally(NamedTuple):
 
 
 def weigh(tallies: Sequence[ChanceTally]) -> Outcome:
-    """Holds each count against its chances; tells of the most surprising one."""
+    """Compares each count with its chances; reports the most surprising one."""
     worst = max(tallies, key=lambda tally: tally.surprise)
     least, most = round(worst.least * worst.trials), round(worst.most * worst.trials)
     around = f"about {least}" if least == most else f"about {least} to {most}"

@@ -18,8 +18,8 @@ from probes.worlds.stamped_env import (
     Stamp,
     StampedEnv,
     Taken,
+    distinct_reward,
     read_stamps,
-    telltale,
 )
 
 CAPACITY: Final = 64
@@ -44,7 +44,7 @@ class AuditTally:
     actual: str = ""
 
     def note(self, expected: object, actual: object, where: str) -> None:
-        """Compares two values, which are told if they are the first to differ."""
+        """Compares two values; the first two that differ are reported."""
         self.compared += 1
         if expected != actual and not self.expected:
             self.expected, self.actual = f"{where}: {expected}", str(actual)
@@ -55,13 +55,13 @@ class AuditTally:
         return Outcome(
             holds=holds,
             expected=expected if holds else self.expected,
-            actual="so it is, every time" if holds else self.actual,
+            actual="as expected, every time" if holds else self.actual,
             compared=self.compared,
         )
 
 
 def stamped_trial(
-    testbed: Testbed, view: View = "vector", reward: Reward = telltale, **settings: Any
+    testbed: Testbed, view: View = "vector", reward: Reward = distinct_reward, **settings: Any
 ) -> tuple[Trial, Ledger]:
     """A subject in the counter world, acting at random, and the ledger of all its environments.
 

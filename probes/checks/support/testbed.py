@@ -42,7 +42,7 @@ class EnvLog:
 
 
 class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment that notes what is done to it, and refuses what none may do.
+    """An environment that notes what is done to it, and refuses what no subject may do.
 
     Args:
         env: whose observations, rewards and ends are passed on untouched.
@@ -97,7 +97,7 @@ class Trial:
     What an agent does with one environment says nothing of several. So one that plays fewer than
     it was asked to, or declares that it would, is skipped and not blamed: whether all are played
     is a check of its own, `cadence.steps-every-environment`, which is red unless that is declared.
-    One that trains in long pieces is skipped likewise, but for `cadence.takes-the-steps-asked-for`.
+    One that trains in long pieces is skipped too, except by `cadence.takes-the-steps-asked-for`.
 
     Args:
         factory: of the subject.

@@ -1,7 +1,7 @@
 """A run traced step by step: where every action was taken, and what the Q-values were just then.
 
 States follow each other at random, whatever is done, and there are few enough to ask for all their
-Q-values before every step. So one trace tells which actions were greedy, when the values changed,
+Q-values before every step. So one trace shows which actions were greedy, when the values changed,
 and what the environments drew, of any implementation at all.
 """
 

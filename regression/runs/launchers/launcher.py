@@ -73,8 +73,8 @@ class Launcher(Protocol):
 
         Args:
             order: which one.
-            hear: told of each window, `{"step": ..., "episode_return": ...}`, and of what a person
-                should know, `{"note": ...}`.
+            hear: called with each window, `{"step": ..., "episode_return": ...}`, and with what a
+                person should know, `{"note": ...}`.
 
         Raises:
             OSError: if the run's folder cannot be written.
@@ -117,10 +117,10 @@ class LocalLauncher:
                         hear(json.loads(line))
             with self._lock:
                 self._running.discard(process)
-        told = log.read_text(errors="replace").splitlines()[-ERROR_LINES:]
+        lines = log.read_text(errors="replace").splitlines()[-ERROR_LINES:]
         if process.returncode == 0:
             log.unlink()
-        return ending(process.returncode, told)
+        return ending(process.returncode, lines)
 
     def end_all(self, number: signal.Signals) -> None:
         """Sends the signal to all processes and waits for them; none is started any more."""

@@ -5,7 +5,7 @@ the bytes of its files come back, so the machines need no disk in common, only t
 packages. A unit's fingerprint is taken where it is trained: what is recorded is the accelerator it
 ran on, whatever was asked for.
 
-Ray passes arguments and results between its own processes as pickles, and whoever can reach a
+Ray passes arguments and results between its own processes as pickles, and anyone who can reach a
 cluster can run code on it: a cluster of this machine therefore listens on the loopback interface
 alone, behind a token of its own, and any other has to be trusted. What is stored, or read back from
 a disk, is JSON, CSV and safetensors here as everywhere; nothing of it is ever a pickle.
@@ -179,9 +179,9 @@ class RayLauncher:
         except ray.exceptions.RayTaskError as error:
             return UnitResult(ExitCode.INFRA, str(error).splitlines()[-ERROR_LINES:]), {}
         except ray.exceptions.RayError as error:
-            told = [" ".join(str(error).split())[:LONGEST_ERROR]]
+            lines = [" ".join(str(error).split())[:LONGEST_ERROR]]
             lost = f"its worker was lost ({worker}, {type(error).__name__})"
-            return UnitResult(-signal.SIGKILL, told, lost), {}
+            return UnitResult(-signal.SIGKILL, lines, lost), {}
         finally:
             with self._lock:
                 self._streams.discard(stream)
@@ -250,10 +250,10 @@ def make_unit(job: str, seed: int) -> Iterator[dict[str, Any]]:
                 if process.poll() is None:  # the task was cancelled
                     process.terminate()
                     process.communicate()
-        told = log.read_text(errors="replace").splitlines()[-ERROR_LINES:]
+        lines = log.read_text(errors="replace").splitlines()[-ERROR_LINES:]
         key = units.unit_key(stored.loaded_recipe(), seed, stored.device, stored.fault)
         files = pack(run / key.name) if process.returncode == 0 else {}
-        yield {"code": process.returncode, "errors": told, "files": files}
+        yield {"code": process.returncode, "errors": lines, "files": files}
 
 
 @contextmanager
@@ -261,7 +261,7 @@ def scratch() -> Iterator[Path]:
     """An empty folder, removed afterwards; what killed workers have left is removed before.
 
     A killed worker leaves its folder, and for a moment a process that still writes into it, until
-    its next window, which nobody hears. So a place is taken with a lock that dies with its worker,
+    its next window, which nothing reads. So a place is taken with a lock that dies with its worker,
     and the folder in it has a new name each time.
 
     Raises:

@@ -165,7 +165,7 @@ def test_what_a_mean_or_a_network_for_both_cannot_be_told_from():
 def test_values_that_do_not_follow_the_rewards_are_red_and_said_to_show_nothing(code):
     finding = found(code, rate=1e-4)
     assert finding.status is FindingStatus.RED
-    assert "too little to tell plain from double" in finding.actual
+    assert "too little to distinguish plain from double" in finding.actual
 
 
 def test_another_lag_than_the_one_asked_for_is_no_double():

@@ -63,7 +63,7 @@ def test_the_healthy_core_is_green_over_many_seeds(seed):
         check_episodes.of_episodes(OF_EPISODES, 1, testbed),
         check_episodes.of_episodes(OF_EPISODES, 3, testbed),
         check_updates.of_updates(OF_UPDATES, testbed),
-        check_updates.what_is_no_number_shows(testbed),
+        check_updates.nan_is_shown(testbed),
         check_episodes.epsilon_is_that_of_its_step(testbed),
     ):
         assert outcome.holds, outcome

@@ -11,10 +11,10 @@ from probes.worlds.stamped_env import (
     LENGTHS,
     Stamp,
     StampedEnv,
+    distinct_reward,
     draw_stack,
     draw_vector,
     read_stamps,
-    telltale,
 )
 from probes.worlds.world import STACK
 from tests.probes.played import played
@@ -60,7 +60,7 @@ def test_steps_near_by_have_other_rewards_that_fit_into_a_byte():
     ledger, _ = played(episodes=40)
     rewards = [step.reward for step in ledger.taken.values()]
     assert all(a != b for a, b in pairwise(rewards))
-    assert len({telltale(Stamp(env, 3, 1)) for env in range(8)}) == 8
+    assert len({distinct_reward(Stamp(env, 3, 1)) for env in range(8)}) == 8
     assert all(0 <= reward <= 100 for reward in rewards)
 
 

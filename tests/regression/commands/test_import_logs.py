@@ -159,7 +159,7 @@ def test_a_reference_of_another_protocol_is_refused_with_the_field_named(monkeyp
 @pytest.mark.usefixtures("_blessed")
 def test_seeds_of_the_reference_are_no_evidence(monkeypatch):
     assert imported(monkeypatch, range(8, 13)) is ExitCode.INCONCLUSIVE
-    assert "no independent evidence" in read_verdict(latest()).sentence
+    assert "so they are not independent" in read_verdict(latest()).sentence
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_names_lead_nowhere_else(monkeypatch, capsys, name):
         (("logs/seed1.csv", "logs/seed1.csv"), "seed 1 is that of several logs"),
         (("--total-steps", "9000", "logs/seed1.csv"), "ends too early"),
         (("--total-steps", "2050", "logs/seed1.csv"), "whole windows"),
-        (("--into", "nowhere", "logs/seed1.csv"), "no run that can be gone on with"),
+        (("--into", "nowhere", "logs/seed1.csv"), "not a run that can be resumed"),
         (("logs/seed1.csv", "logs/seed2"), "logs of one format"),
         (("logs/seed9.csv",), "there is no such log"),
         (("--tag", "x", "--format", "tensorboard", "logs/seed1.csv"), "damaged"),
@@ -283,7 +283,7 @@ def test_a_run_trained_here_is_judged_as_it_is(tmp_path, monkeypatch):
     # The same seeds as the reference's: of another run they are said to be no evidence.
     verdict = judge_stored(tmp_path / "worse", Path("ours"), print)
     assert (verdict.verdict, verdict.game) == (VerdictName.INCONCLUSIVE, "cartpole")
-    assert "no independent evidence" in verdict.sentence
+    assert "so they are not independent" in verdict.sentence
     # As seeds of a reference that were trained again, they are compared bit by bit instead.
     (tmp_path / "worse" / "job.json").write_text(json.dumps(job | {"seeds": [1, 2]}))
     verdict = judge_stored(tmp_path / "worse", Path("ours"), print)

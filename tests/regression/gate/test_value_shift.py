@@ -100,7 +100,7 @@ def test_values_that_stop_being_numbers_fail_at_once(column, value):
     made.curves.loc[candidate & (made.curves["step"] >= steps[-2]), column] = value
     verdict = judge(made)
     assert verdict.verdict is VerdictName.FAIL
-    assert "In seeds [1002] Q-values or losses ended as no numbers" in verdict.sentence
+    assert "In seeds [1002] Q-values or losses ended as nan or inf" in verdict.sentence
 
 
 def test_over_cells_a_shift_is_corrected_like_a_drop_and_one_run_is_not():

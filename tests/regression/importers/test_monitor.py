@@ -27,10 +27,10 @@ def test_environments_of_a_vectorised_run_step_together(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("r,l,t\n1,1,1\n", "no monitor"),
-        ("#[1]\nr,l,t\n1,1,1\n", "no monitor"),
-        ('#{"env_id": 3}\nr,l,t\n1,1,1\n', "no monitor"),
-        ("#" + "[" * 50_000 + "\nr,l,t\n1,1,1\n", "no monitor"),
+        ("r,l,t\n1,1,1\n", "not a monitor"),
+        ("#[1]\nr,l,t\n1,1,1\n", "not a monitor"),
+        ('#{"env_id": 3}\nr,l,t\n1,1,1\n', "not a monitor"),
+        ("#" + "[" * 50_000 + "\nr,l,t\n1,1,1\n", "not a monitor"),
         ('#{"env_id": "a\\u202eb"}\nr,l,t\n1,1,1\n', "printable"),
         ('#{"env_id": "' + "a" * 101 + '"}\nr,l,t\n1,1,1\n', "printable"),
         ("#{" + " " * LONGEST_LINE + "}\nr,l,t\n1,1,1\n", "too long"),

@@ -181,13 +181,13 @@ def test_odd_wishes_are_refused_before_anything_is_done(tmp_path, monkeypatch, w
 def test_a_matrix_is_gone_on_with_as_it_was_begun(tmp_path, monkeypatch):
     trained(monkeypatch, tmp_path, Played([108, 108]), ["cpu", "cpu-avx2"])
     for words in ({"devices": "cpu"}, {"seeds": "3"}, {"device": "cpu"}):
-        with pytest.raises(UsageError, match="knows what it is for: cpu, cpu-avx2"):
+        with pytest.raises(UsageError, match="already has its job, on cpu, cpu-avx2"):
             run(resume=tmp_path, **words)
     # A cell that is not there, or is another one, is never passed over.
     job_file = tmp_path / "cartpole-cpu" / "job.json"
     kept = job_file.read_text()
     job_file.write_text(kept.replace('"cpu"', '"cpu-sse4"'))
-    with pytest.raises(UsageError, match="is no cell of a matrix: its job is cartpole-cpu-sse4"):
+    with pytest.raises(UsageError, match="is not a cell of a matrix: its job is cartpole-cpu-sse4"):
         resumed_cells(tmp_path)
     job_file.unlink()
     with pytest.raises(UsageError, match=r"readable job\.json"):

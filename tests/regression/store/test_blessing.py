@@ -55,7 +55,9 @@ def test_a_run_of_a_recipe_that_is_no_more_is_orphaned(tmp_path, monkeypatch):
     run = finished(tmp_path / "run")
     changed = load_recipe("cartpole").model_copy(update={"metric": "another"})
     monkeypatch.setattr("regression.store.blessing.load_recipe", lambda _: changed)
-    with pytest.raises(BlessingError, match="orphaned: the recipe cartpole is another one"):
+    with pytest.raises(
+        BlessingError, match="orphaned: the recipe cartpole has changed since the run"
+    ):
         propose(run)
     edited(run / "job.json", recipe_name="no-such-recipe")
     monkeypatch.undo()
@@ -95,8 +97,8 @@ def test_healthy_curves_are_accepted():
     ("table", "message"),
     [
         (with_cells("loss", {(1001, 4): np.inf}), "seed 1001 has an infinite value"),
-        (with_cells("loss", {(1001, 4): np.nan}), "seed 1001 has a loss that is no number"),
-        (with_cells("q_mean", {(1001, 9): np.nan}), "seed 1001 has a q_mean that is no number"),
+        (with_cells("loss", {(1001, 4): np.nan}), "seed 1001 has a loss that is not a number"),
+        (with_cells("q_mean", {(1001, 9): np.nan}), "seed 1001 has a q_mean that is not a number"),
         (with_cells("loss", {(1001, w): np.nan for w in range(10)}), "seed 1001 has a loss"),
         (
             with_cells("episode_return", {(1004, w): np.nan for w in range(10)}),
