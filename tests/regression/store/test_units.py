@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +11,6 @@ from hypothesis import strategies as st
 from regression.store.units import StoreError, UnitKey, read_sealed, unit_key
 from tests.dqn_core.small import files
 from tests.regression.tiny_runs import JOB, NAME, sealed_run
-
-ROOT = Path(__file__).parents[3]
-
 
 DAMAGE = {
     "missing": lambda path: path.unlink(),
