@@ -7,6 +7,7 @@ import textwrap
 import zipfile
 from dataclasses import fields
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -207,9 +208,9 @@ def test_a_unit_without_a_fault_computes_with_the_core_alone():
 
 
 CARTPOLE = """
-from regression.machine.selftest import tiny_recipe
+from tests.dqn_core.small import small
 from dqn_core.train import TrainingRun
-list(TrainingRun(Trainer(tiny_recipe(), 0, torch.device("cpu")), Path(sys.argv[1])).windows())
+list(TrainingRun(Trainer(small(), 0, torch.device("cpu")), Path(sys.argv[1])).windows())
 """
 PONG = """
 from dqn_core.recipes.file import load_recipe
@@ -227,8 +228,9 @@ from dqn_core.loop import Trainer
 print(*(name for name in sys.modules if name.split(".")[0] == "dqn_core"))
 """
     ran = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "run"], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", code, tmp_path / "run"],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True,
+    )  # fmt: skip
     executed = set(ran.stdout.split())
     assert "dqn_core.agent" in executed
     assert executed <= set(executed_modules(resources.files(PACKAGE), ENTRANCES))
