@@ -44,7 +44,9 @@ def test_a_whole_run_leaves_verdict_curves_page_and_summary(tmp_path):
     assert (folder / "report.html").is_file()
     assert (folder / "summary.md").is_file()
     # The command on the page does the same again, bit for bit.
-    again = command(tmp_path, *verdict.reproduce[0].split()[3:])
+    door, name, *words = verdict.reproduce[0].split()
+    assert (door, name) == ("dqn-harness", "regress")
+    again = command(tmp_path, "run", *words)
     assert again.returncode == 6
     repeated = read_verdict(tmp_path / "runs" / "latest")
     assert len(list((tmp_path / "runs").glob("regress-tiny-*"))) == 2

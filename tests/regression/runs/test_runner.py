@@ -46,7 +46,7 @@ def test_an_interrupted_run_ends_with_its_children_and_goes_on(tmp_path):
         said = process.stdout.read()
     assert (process.returncode, len(children)) == (2, 2)
     assert not any(child.is_running() for child in children)
-    assert f"make regress RESUME={folder.relative_to(tmp_path)}" in said
+    assert f"dqn-harness regress --resume {folder.relative_to(tmp_path)}" in said
     assert not (folder / "verdict.json").exists()
     # Gone on with, one of its units is found where it was.
     checkpoint = next(folder.glob(".*.partial/checkpoints/step_*"))
