@@ -154,7 +154,7 @@ def test_a_run_that_is_not_reproduced_here_is_said_so_and_its_windows_can_be_com
     assert found["notes"][0].startswith("B cannot be reproduced here: from step 352 on")
     assert found["notes"][1].startswith("Run again here, both go the same way")
     for name, run in (("a", "healthy"), ("b", "nudged")):
-        arguments = found["commands"][0 if name == "a" else 1].split()[3:-1]
+        arguments = found["commands"][0 if name == "a" else 1].split()[1:-1]
         assert str(runs / run) in arguments
         assert command(*arguments, tmp_path / name)[0] == ExitCode.OK
     code, text = command("diff", "--a", tmp_path / "a", "--b", tmp_path / "b", "--json")

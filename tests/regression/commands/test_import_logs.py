@@ -109,7 +109,8 @@ def test_healthy_seeds_pass(monkeypatch, capsys):
         (latest() / "mine-imported-seed-101" / SOURCES_FILE).read_text().endswith("  seed101.csv\n")
     )
     # The command that repeats it is one that the command line takes.
-    again = verdict.reproduce[0].removesuffix(" LOGS").split()[3:]
+    door, *again = verdict.reproduce[0].replace(" LOGS", "").split()
+    assert door == "dqn-harness"
     assert command(monkeypatch, *again, *STORE, *logs(range(101, 106))) is ExitCode.OK
     assert read_verdict(latest()).recipe_hash == verdict.recipe_hash
 
