@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 from regression.gate.curves import Curves, Scores, scores
 from regression.gate.decide import STAGE_ONE_ALPHA, STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, decide
 from regression.gate.power import DROPS_SD, Draw, Matrix, looks, normal
-from regression.gate.value_shift import Means, compare, with_inside
+from regression.gate.value_shift import Means, compare, with_value_shift
 from reports.schema import VerdictName
 
 STAGE_ONE_SEEDS: Final = 5
@@ -243,9 +243,9 @@ def _judged(
         learned: what they learned.
     """
     first = compare(known, learned[0], stage=1)
-    decision = with_inside(decide("", reference, played[0]), first, None)
+    decision = with_value_shift(decide("", reference, played[0]), first, None)
     if not decision.seeds_wanted:
         return decision.verdict, len(played[0])
     decision = decide("", reference, *played)
-    decision = with_inside(decision, first, compare(known, learned[1], stage=2))
+    decision = with_value_shift(decision, first, compare(known, learned[1], stage=2))
     return decision.verdict, len(played[0]) + STAGE_TWO_SEEDS

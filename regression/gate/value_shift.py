@@ -37,7 +37,7 @@ Means = dict[str, Vector]  # of each quantity, [seeds]
 UNITS: Final = {"q_mean": "discounted returns", "loss": "loss"}
 
 
-def look_inside(curves: pd.DataFrame, seeds: Sequence[int], stage: int) -> list[Criterion]:
+def value_criteria(curves: pd.DataFrame, seeds: Sequence[int], stage: int) -> list[Criterion]:
     """Compares values and losses of candidate and reference.
 
     Args:
@@ -129,13 +129,15 @@ def compare(references: Means, candidates: Means, stage: int) -> list[Criterion]
     ]
 
 
-def with_inside(decision: Decision, one: list[Criterion], two: list[Criterion] | None) -> Decision:
+def with_value_shift(
+    decision: Decision, one: list[Criterion], two: list[Criterion] | None
+) -> Decision:
     """A decision on returns, after a look at values and losses.
 
     Args:
         decision: the gate's.
-        one: from `look_inside` on the seeds of stage one.
-        two: from `look_inside` on those of stage two, or None if there are none yet.
+        one: from `value_criteria` on the seeds of stage one.
+        two: from `value_criteria` on those of stage two, or None if there are none yet.
     """
     if not decision.criteria:  # nothing could be compared
         return decision

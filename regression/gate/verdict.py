@@ -10,7 +10,7 @@ import pandas as pd
 from regression.gate.curves import returns_of, scores
 from regression.gate.decide import STAGE_TWO_SEEDS, Decision, decide
 from regression.gate.power import operating_curves
-from regression.gate.value_shift import diverged, look_inside, with_inside
+from regression.gate.value_shift import diverged, value_criteria, with_value_shift
 from regression.job.job import Job
 from regression.job.log_protocol import ImportedJob
 from regression.machine.bits import bits_notes, with_bits
@@ -127,8 +127,8 @@ def weigh(evidence: Evidence) -> Decision:
         scores(returns_of(curves, "candidate", job.seeds)),
         scores(returns_of(curves, "candidate", later)) if later else None,
     )
-    second = look_inside(curves, later, stage=2) if later else None
-    return with_inside(decision, look_inside(curves, job.seeds, stage=1), second)
+    second = value_criteria(curves, later, stage=2) if later else None
+    return with_value_shift(decision, value_criteria(curves, job.seeds, stage=1), second)
 
 
 def _same_run(results: Sequence[SeedResult]) -> list[int]:

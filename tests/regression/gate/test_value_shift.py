@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regression.gate.value_shift import ALPHA, QUANTITIES, look_inside
+from regression.gate.value_shift import ALPHA, QUANTITIES, value_criteria
 from regression.gate.verdict import judge, weigh
 from regression.runs.device_matrix import judge_matrix
 from reports.schema import VerdictName
@@ -77,14 +77,14 @@ def test_healthy_values_change_nothing():
 
 def test_within_the_margin_nothing_trips_however_many_seeds_agree():
     made = seen({"q_mean": 0.2, "loss": -0.2}, EVERYWHERE, both=True)
-    assert not any(one.tripped for one in look_inside(made.curves, STAGE_TWO, stage=2))
+    assert not any(one.tripped for one in value_criteria(made.curves, STAGE_TWO, stage=2))
 
 
 @pytest.mark.parametrize("value", [None, np.nan, np.inf])
 def test_what_was_not_recorded_or_is_no_number_is_not_compared(value):
     made = seen({"loss": 4.0})
     made.curves.loc[made.curves["seed"] == 1002, "loss"] = value
-    (only,) = look_inside(made.curves, STAGE_ONE, stage=1)
+    (only,) = value_criteria(made.curves, STAGE_ONE, stage=1)
     assert only.name == QUANTITIES["q_mean"]
 
 
