@@ -10,7 +10,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-for name in [name for name in os.environ if name.startswith("HARNESS_")]:
+for name in [name for name in os.environ if name.startswith(("HARNESS_", "DQN_HARNESS_"))]:
     del os.environ[name]
 # Set before anything imports torch, so that tests without torch need not pay for its import.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

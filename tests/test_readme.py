@@ -231,8 +231,9 @@ Ended = tuple[int, str]  # exit code, output
 @pytest.fixture(scope="module")
 def ended(made_folder: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ended]]]:
     """What became of each command that a test asks for; blocks run two at a time, each in order."""
-    asked = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = [call.params["command"] for call in asked if call and "command" in call.params]
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = [call.params.get("command") for call in calls if call]
+    wanted = [command for command in asked if isinstance(command, Command)]
     futures: dict[str, Future[Ended]] = {command.words: Future() for command in wanted}
 
     def run(block: int) -> None:
