@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reports.fields import class_of
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 VERDICT_FILE: Final = "verdict.json"
 CURVES_FILE: Final = "curves.csv"

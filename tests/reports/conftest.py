@@ -89,7 +89,7 @@ def verdict(
         error="RuntimeError: boom",
     )
     return Verdict(
-        schema_version=1,
+        schema_version=2,
         verdict="FAIL",
         sentence="Worse by 2 reference SDs.",
         game="pong",

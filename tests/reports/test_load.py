@@ -106,10 +106,10 @@ def test_infinite_loss_of_a_diverged_network_is_kept(tmp_path):
 
 
 VERDICTS = {
-    "other version": ({"schema_version": 2}, "field schema_version\n  expected  1\n  actual    2"),
+    "other version": ({"schema_version": 1}, "field schema_version\n  expected  2\n  actual    1"),
     "no version": (
         {"schema_version": None},
-        "field schema_version\n  expected  1\n  actual    none",
+        "field schema_version\n  expected  2\n  actual    none",
     ),
     "unknown key": ({"colour": "red"}, "field colour\n  expected  Extra inputs are not permitted"),
     "key as command": ({"a\n::error::b": 1}, "field a ::error::b\n"),

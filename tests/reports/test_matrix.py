@@ -28,7 +28,7 @@ def row(fault: str, component: str, *red: str, ran: tuple[str, ...] = ()) -> Dic
 def dictionary(*rows: DictionaryRow, checks: tuple[str, ...] = ()) -> Dictionary:
     codes = checks or ("world.a", "world.b", "replay.b", "frames.never-run")
     return Dictionary(
-        schema_version=1, checks=dict.fromkeys(codes, 1), seed=0, rows=list(rows), detected=1.0,
+        schema_version=2, checks=dict.fromkeys(codes, 1), seed=0, rows=list(rows), detected=1.0,
         named=1.0, named_unseen=0.5, wall_s=2.0,
     )  # fmt: skip
 

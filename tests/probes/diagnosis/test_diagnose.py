@@ -26,7 +26,7 @@ def row(fault: str, component: Component, *red: str, ran: tuple[str, ...] = ()) 
 
 def dictionary(*rows: DictionaryRow) -> Dictionary:
     return Dictionary(
-        schema_version=1, checks={}, seed=0, rows=list(rows), detected=1.0, named=1.0,
+        schema_version=2, checks={}, seed=0, rows=list(rows), detected=1.0, named=1.0,
         named_unseen=1.0, wall_s=1.0,
     )  # fmt: skip
 
