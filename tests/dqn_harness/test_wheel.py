@@ -19,6 +19,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = ("dqn_core", "dqn_harness", "probes", "regression", "reports")
 PLAIN = "def test_plain():\n    import probes, reports\n    assert probes.MINE and reports.MINE\n"
+UNTOUCHED = """
+import sys
+
+assert not {"dqn_core", "probes", "regression", "reports", "torch"} & set(sys.modules)
+"""
 USING = """
     from dqn_harness import parametrize_with_checks
 
@@ -109,6 +114,7 @@ def other_project(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("MINE = True\n")
     (tmp_path / "test_plain.py").write_text(PLAIN)
+    (tmp_path / "conftest.py").write_text(UNTOUCHED)
 
 
 @pytest.mark.usefixtures("other_project")
