@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
@@ -70,15 +68,9 @@ class NetworkSection(Section):
     kind: Literal["mlp", "mnih2013", "mnih2015", "small"]
     hidden: Annotated[list[PositiveInt], Field(min_length=1)]  # widths of the hidden linear layers
     init: Literal["fan_in", "he"]
-    precision: Precision = "float32"
-
-    @model_serializer(mode="wrap")
-    def _without_float32(self, dumped: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves float32 out: what was stored before there was a choice says the same."""
-        fields: dict[str, Any] = dumped(self)
-        if self.precision == "float32":
-            del fields["precision"]
-        return fields
+    # Left out where it is float32: what was stored before there was a choice says the same. A
+    # function in Python may be interrupted, and pydantic would make a ValueError of that.
+    precision: Annotated[Precision, Field(exclude_if="float32".__eq__)] = "float32"
 
 
 class ExplorationSection(Section):

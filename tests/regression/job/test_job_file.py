@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from regression.job.job_file import JobError, read_job, record, resumed_job
+from regression.job.job import resolve_job
+from regression.job.job_file import JobError, describe, read_job, record, resumed_job
 from tests.regression.tiny_runs import JOB
 
 
@@ -37,11 +41,49 @@ def test_a_run_is_gone_on_with_as_it_was_asked_for(tmp_path, monkeypatch):
 
 
 def resumed_job_of(folder: Path):
-    from regression.job.job import resolve_job
-    from regression.job.job_file import describe
-
     record(
         folder,
         describe(resolve_job("cartpole", seeds="4-5", device="cpu")),
     )
     return resumed_job(folder)
+
+
+def test_an_interruption_at_any_line_is_an_interruption(tmp_path, monkeypatch):
+    """A signal is noticed between two lines of Python; every line of ours is tried."""
+    monkeypatch.setattr("regression.job.job_file.fingerprint", lambda _: {})  # thousands of lines
+    job = resolve_job("cartpole", device="cpu")
+    for line in range(1_000):
+        folder = tmp_path / str(line)
+        folder.mkdir()
+        try:
+            with interrupted_at(line):
+                record(folder, describe(job))
+        except KeyboardInterrupt:
+            continue
+        break
+    assert 10 < line < 999
+    assert read_job(folder) == describe(job)
+
+
+class interrupted_at:  # noqa: N801  # a context manager
+    """Raises KeyboardInterrupt at the line of that number, of those of our packages that run."""
+
+    def __init__(self, line: int) -> None:
+        self.left = line
+
+    def __enter__(self) -> None:
+        self.before = sys.gettrace()
+        sys.settrace(self.trace)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self.before)
+
+    def trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        name = frame.f_globals.get("__name__", "")
+        if not name.startswith(("dqn_core", "regression", "reports")):
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == -1:
+                raise KeyboardInterrupt
+        return self.trace
