@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from regression.store.locks import WhenHeld
 from reports.schema import ExitCode
 
 ERROR_LINES: Final = 12
+GRACE_S: Final = 60.0  # for processes that were asked to end
 
 ProgressCallback = Callable[[dict[str, Any]], None]
 
@@ -123,14 +125,22 @@ class LocalLauncher:
         return ending(process.returncode, lines)
 
     def end_all(self, number: signal.Signals) -> None:
-        """Sends the signal to all processes and waits for them; none is started any more."""
+        """Sends the signal to all processes and waits for them; none is started any more.
+
+        One that hangs, as where a library was interrupted with a lock in its hand, is killed.
+        """
         with self._lock:
             self._stopping = True
             left = list(self._running)
         for process in left:
             process.send_signal(number)
+        end = time.monotonic() + GRACE_S
         for process in left:
-            process.wait()
+            try:
+                process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()  # what it has committed stays
+                process.wait()
 
 
 def unit_command(run: Path, seed: int, device: str, when_held: WhenHeld) -> list[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import util
 from pathlib import Path
@@ -17,7 +20,13 @@ import pytest
 from rich.console import Console
 
 from regression.job.job_file import describe, record
-from regression.runs.launchers.launcher import LocalLauncher, UnitResult, ending, unit_command
+from regression.runs.launchers.launcher import (
+    LocalLauncher,
+    UnitRequest,
+    UnitResult,
+    ending,
+    unit_command,
+)
 from regression.runs.launchers.ray_cluster import LaunchError, RayLauncher, scratch
 from regression.runs.launchers.unit_archive import pack, unpack
 from regression.runs.runner import Runner
@@ -172,3 +181,20 @@ def test_without_ray_its_launcher_says_what_to_install(monkeypatch):
     monkeypatch.setattr(util, "find_spec", lambda _: None)
     with pytest.raises(LaunchError, match=r"pip install 'dqn-harness\[ray\]'"), RayLauncher():
         raise AssertionError("it was entered")
+
+
+def test_a_unit_that_does_not_end_when_asked_to_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr("regression.runs.launchers.launcher.GRACE_S", 0.2)
+    deaf = "from signal import *; signal(SIGTERM, SIG_IGN); print(); import time; time.sleep(60)"
+    monkeypatch.setattr(
+        "regression.runs.launchers.launcher.unit_command", lambda *_: [sys.executable, "-c", deaf]
+    )
+    launcher = LocalLauncher()
+    started = threading.Event()
+    monkeypatch.setattr("regression.runs.launchers.launcher.json.loads", lambda _: started.set())
+    with ThreadPoolExecutor() as pool:
+        request = UnitRequest(tmp_path, tiny_job(), SEEDS[0], "refuse")
+        made = pool.submit(launcher.make, request, lambda _: None)
+        assert started.wait(60)
+        launcher.end_all(signal.SIGTERM)
+        assert made.result(60).code == -signal.SIGKILL
