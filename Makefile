@@ -111,7 +111,7 @@ TARGETS := help setup probes faults regress gate report diff calibrate doctor bl
 
 BIN := .venv/bin
 # Whole files, so that what a file's tests share is made once.
-PARALLEL := -n logical --dist loadfile
+PARALLEL := -n logical --dist loadfile --no-loadscope-reorder
 # The stamp copies all that .venv depends on: content decides, not the time of a file. It goes first
 # and comes last, so an interruption leaves none. The folder counts, as an editable install names it.
 STAMP := .venv/inputs

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PARALLEL = "-n logical --dist loadfile --no-loadscope-reorder"
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = re.findall(r"^TARGETS := (.+)$", MAKEFILE, flags=re.MULTILINE)[0].split()
 VARIABLES = re.findall(r"^TO_PROGRAMS := (.+)$", MAKEFILE, flags=re.MULTILINE)[0].split()
@@ -195,7 +196,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
         ("import", ["dqn-harness import"]),
         ("readme", ["python -m pytest tests/test_readme.py"]),
         ("crashes", ["python -m pytest tests/regression/store/test_crashes.py"]),
-        ("test", ["python -m pytest -n logical --dist loadfile"]),
+        ("test", [f"python -m pytest {PARALLEL}"]),
         (
             "bench",
             [
@@ -216,7 +217,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
                 "python -m mypy",
                 "lint-imports",
                 "python -m coverage erase",
-                "python -m coverage run -m pytest -n logical --dist loadfile",
+                f"python -m coverage run -m pytest {PARALLEL}",
                 "python -m coverage combine --quiet",
                 "python -m coverage report",
             ],

@@ -25,15 +25,16 @@ from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 from tests.benchmarks.side_by_side import as_in_runs, medians, shown
 
-BATCH, PERIOD, SYNC, WARMUP, BUFFER, LEARNING_RATE = 32, 4, 10_000, 512, 20_000, 1e-4
+BATCH, PERIOD, SYNC, BUFFER, LEARNING_RATE = 32, 4, 10_000, 20_000, 1e-4
+WARMUP, SHORT_WARMUP = 512, 64  # where it is timed, and where it is only run
 BLOCK_STEPS = {"cpu": 64, "cuda": 256}
 
 
-def our_recipe(num_envs: int, device: str) -> Recipe:
+def our_recipe(num_envs: int, device: str, warmup: int) -> Recipe:
     """Pong, one update of 32 per 4 steps, the network of 2015, float32."""
     values = load_recipe("pong").model_dump()
     total = 640_000
-    values["replay"] |= {"capacity_rows": BUFFER, "warmup_steps": WARMUP, "batch_size": BATCH}
+    values["replay"] |= {"capacity_rows": BUFFER, "warmup_steps": warmup, "batch_size": BATCH}
     values["learning_rate"] |= {
         "schedule": "constant", "initial": LEARNING_RATE, "final": LEARNING_RATE,
     }  # fmt: skip
@@ -50,7 +51,7 @@ def our_recipe(num_envs: int, device: str) -> Recipe:
 class Ours:
     """The bundled core, acting and learning at the same time."""
 
-    def __init__(self, num_envs: int, device: str) -> None:
+    def __init__(self, num_envs: int, device: str, warmup: int) -> None:
         self._block_steps = BLOCK_STEPS[device]
         played = self._played = threading.Semaphore(0)
 
@@ -60,10 +61,10 @@ class Ours:
                 played.release()
                 return ticks
 
-        recipe = our_recipe(num_envs, device)
+        recipe = our_recipe(num_envs, device, warmup)
         self.trainer = Trainer(recipe, 0, torch.device(device), actor=Telling)
         self._blocks = self.trainer.blocks()
-        self.train(2 * WARMUP)
+        self.train(2 * warmup)
 
     def train(self, steps: int) -> None:
         for _ in range(steps // self._block_steps):
@@ -130,17 +131,18 @@ class StableBaselines3:
 
     def __init__(self, ours: Trainer) -> None:
         num_envs, device = ours.recipe.loop.num_envs, ours.agent.device.type
+        warmup = ours.recipe.replay.warmup_steps
         stable_baselines3 = pytest.importorskip("stable_baselines3")
         logger = pytest.importorskip("stable_baselines3.common.logger")
         self._model = stable_baselines3.DQN(
             "CnnPolicy", stacked_vector(ours), seed=0, device=device, batch_size=BATCH,
             train_freq=max(PERIOD // num_envs, 1), gradient_steps=max(num_envs // PERIOD, 1),
-            learning_starts=WARMUP, buffer_size=BUFFER, learning_rate=LEARNING_RATE,
+            learning_starts=warmup, buffer_size=BUFFER, learning_rate=LEARNING_RATE,
             target_update_interval=SYNC * PERIOD, exploration_initial_eps=0.1,
             exploration_final_eps=0.1,
         )  # fmt: skip
         self._model.set_logger(logger.Logger(folder=None, output_formats=[]))
-        self.train(2 * WARMUP)
+        self.train(2 * warmup)
 
     def train(self, steps: int) -> None:
         torch.set_num_threads(available_cores())  # as it is without being told; ours has one
@@ -193,7 +195,7 @@ def env_only(ours: Trainer, steps: int) -> float:
 def test_atari_training_speed_against_stable_baselines3(benchmark, device, num_envs, capsys):
     full = 1_024 if device == "cpu" else 16_384
     with as_in_runs():
-        ours = Ours(num_envs, device)
+        ours = Ours(num_envs, device, WARMUP if benchmark.enabled else SHORT_WARMUP)
         theirs = StableBaselines3(ours.trainer)
         steps, rounds = (full, 7) if benchmark.enabled else (64, 1)
         told = medians(
@@ -227,7 +229,8 @@ def test_cost_of_determinism(benchmark, device, capsys):
 
     def with_mode(*, deterministic: bool) -> Callable[[], None]:
         torch.use_deterministic_algorithms(deterministic)
-        ours = Ours(8, device)  # which records what it records on a GPU
+        warmup = WARMUP if benchmark.enabled else SHORT_WARMUP
+        ours = Ours(8, device, warmup)  # which records what it records on a GPU
         agents.append(ours)
 
         def train() -> None:

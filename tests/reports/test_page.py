@@ -88,7 +88,7 @@ def attacked(test):
     test = given(text=st.text(min_size=1).filter(one_line))(test)
     for attack in ATTACKS:
         test = example(text=attack)(test)
-    return settings(max_examples=40, deadline=None)(test)
+    return settings(max_examples=15, deadline=None)(test)
 
 
 @attacked

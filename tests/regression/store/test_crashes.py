@@ -23,7 +23,7 @@ from tests.regression.store.crashing import KILLED, broken_at, deeds_of, in_a_fo
 from tests.regression.tiny_runs import JOB, NAME
 
 EVERY = os.environ.get("CRASHES") == "every"
-STRIDE = 1 if EVERY else 3
+STRIDE = 1 if EVERY else 7
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
