@@ -87,7 +87,8 @@ class DQN:
             next_q = self.target_net(next_obs)
             best = (self.online_net(next_obs) if self.args.double else next_q).argmax(1)
             next_value = next_q.gather(1, best[:, None]).squeeze(1)
-            target = reward.float() + self.args.gamma * ~terminated * next_value
+            next_value = torch.where(terminated, 0.0, next_value)
+            target = reward.float() + self.args.gamma * next_value
         predicted = self.online_net(obs).gather(1, action[:, None]).squeeze(1)
         self.optimizer.zero_grad()
         nn.functional.smooth_l1_loss(predicted, target).backward()

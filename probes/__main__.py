@@ -6,7 +6,8 @@ import difflib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from typing import Annotated
 
@@ -21,12 +22,13 @@ from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
 from probes.diagnosis.docs_pages import write_docs
 from probes.diagnosis.fault_matrix import measure
 from probes.faults.catalogue import ABSENT, FAULTS, fault_named
-from probes.running.isolation import CheckJob, run_jobs
+from probes.running.expected import evidence, held_to, read_expected
+from probes.running.isolation import CheckJob, Loaded, run_jobs
+from probes.running.preflight import Inspection
 from probes.stored_runs.show_records import show_records
 from reports.command_line import Command, report_usage, run_function, with_environment
 from reports.schema import (
     SCHEMA_VERSION,
-    Dictionary,
     ExitCode,
     Finding,
     FindingStatus,
@@ -36,7 +38,17 @@ from reports.schema import (
 HEARTBEAT_S = 5.0
 CORE = "probes.subjects.core:make"
 CELL_WIDTH = 40
-COLOURS = {FindingStatus.GREEN: "green", FindingStatus.RED: "bold red", FindingStatus.SKIP: "dim"}
+COLOURS = {
+    FindingStatus.GREEN: "green",
+    FindingStatus.RED: "bold red",
+    FindingStatus.ADVICE: "cyan",
+    FindingStatus.INCONCLUSIVE: "yellow",
+    FindingStatus.ERROR: "magenta",
+    FindingStatus.EXPECTED: "dim red",
+    FindingStatus.SKIP: "dim",
+}
+# What a reader may have to do something about; errors are gathered above the table.
+NEWS = (FindingStatus.RED, FindingStatus.ADVICE, FindingStatus.INCONCLUSIVE)
 
 
 def probes(  # noqa: PLR0913  # one for each flag
@@ -45,6 +57,7 @@ def probes(  # noqa: PLR0913  # one for each flag
     checks: Annotated[str, tyro.conf.arg(aliases=["-k"], metavar="EXPRESSION")] = "",
     fault: str = "",
     workers: int = 0,
+    expected: Path | None = None,
     *,
     red: bool = False,
     json: bool = False,
@@ -60,7 +73,8 @@ def probes(  # noqa: PLR0913  # one for each flag
         checks: only those meant: patterns of codes, with and, or, not, as in "td and not double".
         fault: plant this fault in the bundled core, to see red checks.
         workers: how many checks run at the same time; one for each core, if not given.
-        red: print red checks only, and the summary.
+        expected: a file of TOML with reasons by check: reds that are known, and count for nothing.
+        red: print checks that are red, inconclusive or advice only, and the summary.
         json: print findings and diagnosis as JSON.
         list_checks: print the codes of the checks that are meant, and what each states.
         list_faults: print the names of the faults.
@@ -69,6 +83,33 @@ def probes(  # noqa: PLR0913  # one for each flag
         for line in _listed_checks(select(checks)) if list_checks else _listed_faults():
             print(line)
         return ExitCode.OK
+    _require_usable(agent, seed, fault, workers)
+    chosen = select(checks)
+    documented = read_expected(expected) if expected else {}
+    name = agent or CORE + (f" with {fault}" if fault else "")
+    # A pipe has no width of its own; codes of checks must not be cut short there.
+    console = Console(width=None if sys.stdout.isatty() else 160, stderr=json)
+    console.print(f"{name}: {_counted(len(chosen))}, seed {seed}", markup=False)
+    started = time.monotonic()
+    jobs = [CheckJob(check, agent or CORE, fault, int(seed)) for check in chosen]
+    found, inspection = _run(jobs, workers, console)
+    documented = inspection.expected | documented
+    findings = [held_to(finding, documented) for finding in found]
+    report = _report(name, int(seed), findings, inspection, documented)
+    report = report.model_copy(update={"wall_s": time.monotonic() - started})
+    if json:
+        print(report.model_dump_json(indent=1))
+    else:
+        show_report(report, console, news_only=red)
+    return exit_code(findings)
+
+
+def _require_usable(agent: str, seed: str, fault: str, workers: int) -> None:
+    """Refuses what cannot be meant.
+
+    Raises:
+        ValueError: naming the flag.
+    """
     if workers < 0:
         raise ValueError(f"--workers: expected a positive number, got {workers}")
     if not seed.isdecimal():
@@ -77,24 +118,47 @@ def probes(  # noqa: PLR0913  # one for each flag
         raise ValueError("--fault is planted in the bundled core; leave --agent out")
     if fault:
         fault_named(fault)
-    chosen = select(checks)
-    name = agent or CORE + (f" with {fault}" if fault else "")
-    # A pipe has no width of its own; codes of checks must not be cut short there.
-    console = Console(width=None if sys.stdout.isatty() else 160, stderr=json)
-    console.print(f"{name}: {_counted(len(chosen))}, seed {seed}", markup=False)
-    started = time.monotonic()
-    jobs = [CheckJob(check, agent or CORE, fault, int(seed)) for check in chosen]
-    findings = _run(jobs, workers, console)
-    report = _report(name, int(seed), findings, load_dictionary(), time.monotonic() - started)
-    if json:
-        print(report.model_dump_json(indent=1))
-    else:
-        _show(report, console, red_only=red)
-    ran = [finding for finding in findings if finding.status is not FindingStatus.SKIP]
-    if not ran:
+
+
+def _report(
+    name: str,
+    seed: int,
+    findings: list[Finding],
+    inspection: Inspection,
+    documented: Mapping[str, str],
+) -> ProbeReport:
+    suspicions, experiment = diagnose(
+        pattern(evidence(findings, documented)),
+        load_dictionary(),
+        tried=[finding.check for finding in findings],
+    )
+    return ProbeReport(
+        schema_version=SCHEMA_VERSION,
+        subject=name,
+        seed=seed,
+        declined=inspection.declined,
+        traits=inspection.traits,
+        findings=findings,
+        suspicions=suspicions,
+        experiment=experiment,
+        wall_s=0.0,
+    )
+
+
+def exit_code(findings: Sequence[Finding]) -> ExitCode:
+    """What findings come to.
+
+    Args:
+        findings: after a look at what is documented.
+    """
+    seen = {finding.status for finding in findings} - {FindingStatus.SKIP}
+    if not seen:
         return ExitCode.NOTHING_RAN
-    failed = any(finding.status is FindingStatus.RED for finding in ran)
-    return ExitCode.FAIL if failed else ExitCode.OK
+    if seen == {FindingStatus.ERROR}:  # nothing could be judged
+        return ExitCode.USAGE
+    if seen & {FindingStatus.RED, FindingStatus.ERROR}:
+        return ExitCode.FAIL
+    return ExitCode.INCONCLUSIVE if FindingStatus.INCONCLUSIVE in seen else ExitCode.OK
 
 
 def _listed_checks(chosen: Sequence[Check]) -> Iterator[str]:
@@ -116,45 +180,54 @@ def _counted(checks: int) -> str:
     return f"{checks} check{'s' * (checks != 1)}"
 
 
-def _run(jobs: list[CheckJob], workers: int, console: Console) -> list[Finding]:
-    """Findings in the order of the jobs; prints progress now and then."""
+def _run(jobs: list[CheckJob], workers: int, console: Console) -> tuple[list[Finding], Inspection]:
+    """Findings in the order of the jobs, and those of the preflight; prints progress."""
     # The long ones first, so that no core ends the run alone with one of them.
-    urgent = sorted(jobs, key=lambda job: not job.check.code.endswith("frames"))
+    urgent = sorted(jobs, key=lambda job: not job.check.shows_frames)
     found: dict[str, Finding] = {}
+    inspection: Inspection | None = None
     started = last_beat = time.monotonic()
-    for job, finding in run_jobs(urgent, workers):
+    for result in run_jobs(urgent, workers):
+        if isinstance(result, Loaded):
+            if inspection is None:
+                inspection = result.found
+                for name, reason in inspection.declined.items():
+                    console.print(f"declined: {name}: {reason}", markup=False, style="yellow")
+                if inspection.traits:
+                    words = ", ".join(
+                        f"{name} {value}" for name, value in inspection.traits.items()
+                    )
+                    console.print(f"traits: {words}", markup=False)
+            continue
+        job, finding = result
         found[job.check.code] = finding
         now = time.monotonic()
         if now - last_beat > HEARTBEAT_S:
             last_beat = now
             left = (now - started) * (len(jobs) - len(found)) / len(found)
             console.print(f"{len(found)} of {_counted(len(jobs))}, {left:.0f} s left", style="dim")
-    return [found[job.check.code] for job in jobs]
+    return [found[job.check.code] for job in jobs], inspection or Inspection()
 
 
-def _report(
-    name: str, seed: int, findings: list[Finding], dictionary: Dictionary, wall_s: float
-) -> ProbeReport:
-    suspicions, experiment = diagnose(pattern(findings), dictionary)
-    return ProbeReport(
-        schema_version=SCHEMA_VERSION,
-        subject=name,
-        seed=seed,
-        findings=findings,
-        suspicions=suspicions,
-        experiment=experiment,
-        wall_s=wall_s,
-    )
+def show_report(report: ProbeReport, console: Console, *, news_only: bool) -> None:
+    """Prints what the checks found: first what kept them from finding anything, last the diagnosis.
 
-
-def _show(report: ProbeReport, console: Console, *, red_only: bool) -> None:
+    Args:
+        report: all of it.
+        console: where to print.
+        news_only: whether green checks, skipped and documented ones are left out of the table.
+    """
+    for line in _unjudged(report.findings):
+        console.print(line, markup=False, style=COLOURS[FindingStatus.ERROR])
     red = [finding for finding in report.findings if finding.status is FindingStatus.RED]
     table = Table("check", "expected", "actual", "compared", "verdict")
     table.columns[0].no_wrap = True
-    for finding in red if red_only else report.findings:
+    for finding in report.findings:
+        if news_only and finding.status not in NEWS:
+            continue
         status = f"[{COLOURS[finding.status]}]{finding.status}[/]"
-        # Red findings are shown in full; for the others a line is enough.
-        width = 1_000 if finding.status is FindingStatus.RED else CELL_WIDTH
+        # What is news is shown in full; for the others a line is enough.
+        width = 1_000 if finding.status in NEWS else CELL_WIDTH
         words = (
             shorten(text, width, placeholder=" ...") for text in (finding.expected, finding.actual)
         )
@@ -162,10 +235,8 @@ def _show(report: ProbeReport, console: Console, *, red_only: bool) -> None:
         table.add_row(*cells, f"{finding.compared:,}", status)
     if table.rows:
         console.print(table)
-    count = Counter(finding.status for finding in report.findings)
-    ran = len(report.findings) - count[FindingStatus.SKIP]
     console.print(
-        f"{ran} of {_counted(len(report.findings))} ran, {len(red)} red, {report.wall_s:.1f} s",
+        f"{counted(report.findings)}, {report.wall_s:.1f} s",
         style="bold red" if red else "bold green",
     )
     skipped = [f.actual for f in report.findings if f.status is FindingStatus.SKIP]
@@ -182,6 +253,38 @@ def _show(report: ProbeReport, console: Console, *, red_only: bool) -> None:
         )
     if report.experiment:
         console.print(f"next: {report.experiment}", markup=False)
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many checks ran, and how many of them were no good."""
+    count = Counter(finding.status for finding in findings)
+    ran = len(findings) - count[FindingStatus.SKIP]
+    words = {
+        FindingStatus.RED: "red",
+        FindingStatus.INCONCLUSIVE: "inconclusive",
+        FindingStatus.ADVICE: "advised",
+        FindingStatus.ERROR: "could not be judged",
+        FindingStatus.EXPECTED: "red as documented",
+    }
+    others = [f"{count[s]} {word}" for s, word in words.items() if count[s] or word == "red"]
+    return ", ".join([f"{ran} of {_counted(len(findings))} ran", *others])
+
+
+def _unjudged(findings: Sequence[Finding]) -> Iterator[str]:
+    """Each reason why checks could not be judged, once, with the place in the subject's code."""
+    checks: dict[tuple[str, str, str], list[str]] = {}
+    for finding in findings:
+        if finding.status is FindingStatus.ERROR:
+            reason = (finding.expected, finding.actual, finding.place)
+            checks.setdefault(reason, []).append(finding.check)
+    for (expected, actual, place), codes in sorted(checks.items(), key=lambda one: -len(one[1])):
+        more = f" and {len(codes) - 2} more" if codes[2:] else ""
+        wanted = "" if expected == "no exception" else f"expected {expected}; "
+        at = f"\n  where     {place}" if place else ""
+        yield (
+            f"{_counted(len(codes))} could not be judged: {wanted}{actual}{at}"
+            f"\n  checks    {', '.join(codes[:2])}{more}"
+        )
 
 
 def explain(code: Annotated[str, tyro.conf.Positional]) -> ExitCode:
@@ -234,7 +337,7 @@ def _command(words: Sequence[str], called: str) -> ExitCode:
     if words and not words[0].startswith("-"):
         nearest = ", ".join(difflib.get_close_matches(words[0], named, n=3, cutoff=0.0))
         return report_usage(f"unknown command {words[0]!r}\n  nearest   {nearest}", prog)
-    words = with_environment(words, ("agent", "seed", "checks", "fault"))
+    words = with_environment(words, ("agent", "expected", "seed", "checks", "fault"))
     return run_function(probes, words, prog)
 
 

@@ -10,13 +10,13 @@ class Outcome:
     """What a check saw.
 
     Attributes:
-        holds: whether the property holds.
+        holds: whether the property holds; None where too little was seen to say so.
         expected: what a correct subject does, in words and numbers.
         actual: what this one did, in words and numbers.
         compared: how many values were compared; nothing compared is nothing proven, hence red.
     """
 
-    holds: bool
+    holds: bool | None
     expected: str
     actual: str
     compared: int

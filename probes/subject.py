@@ -73,6 +73,19 @@ class Settings:
     double: bool | None = None
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        """Refuses what no implementation could follow.
+
+        Raises:
+            ValueError: if a batch is larger than what is stored when learning begins, or that is
+                more than the memory holds.
+        """
+        if not 0 < self.batch_size <= self.warmup_steps <= self.capacity:
+            raise ValueError(
+                "settings: expected batch_size <= warmup_steps <= capacity, got "
+                f"{self.batch_size}, {self.warmup_steps} and {self.capacity}"
+            )
+
 
 class Transitions(NamedTuple):
     """Some transitions, as a learner sees them.
@@ -214,10 +227,31 @@ class Unsupported(Exception):  # noqa: N818  # a reason to skip, not an error
 
 
 class Misbehaviour(Exception):  # noqa: N818  # named for what the subject did
-    """A subject broke its side of the protocol: what was expected, and what it did."""
+    """What a check saw on its way makes it red: what was expected, and what the subject did."""
 
     def __init__(self, expected: str, actual: str) -> None:
         super().__init__(f"expected {expected}; {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+Rule = Literal["shapes", "actions", "ends", "observations", "steps"]
+
+
+class BrokenProtocol(Exception):  # noqa: N818  # named for what the subject did
+    """A subject broke its side of the protocol, and nothing can be said of the property at hand.
+
+    Whether it keeps a rule is a property of its own, with a check that looks for just that.
+
+    Attributes:
+        rule: which one.
+        expected: what it asks for.
+        actual: what the subject did.
+    """
+
+    def __init__(self, rule: Rule, expected: str, actual: str) -> None:
+        super().__init__(f"expected {expected}; {actual}")
+        self.rule = rule
         self.expected = expected
         self.actual = actual
 
@@ -293,19 +327,23 @@ def q_table(subject: Subject, observations: Array) -> npt.NDArray[np.float64]:
     """Q-values [B, A] float64 of observations, held to the protocol.
 
     Raises:
-        Misbehaviour: for another shape, another kind of value, or observations changed in place.
+        BrokenProtocol: for another shape, another kind of value, or observations changed in place.
+        Misbehaviour: for values that are not finite.
     """
     given = observations.copy()
     values = np.asarray(subject.q_values(given))
     if values.ndim != 2 or len(values) != len(observations):
-        raise Misbehaviour(
+        raise BrokenProtocol(
+            "shapes",
             f"q_values of shape [{len(observations)}, number of actions]",
             f"it returned {list(values.shape)}",
         )
     if values.dtype.kind != "f":
-        raise Misbehaviour("q_values of a floating type", f"it returned {values.dtype}")
+        raise BrokenProtocol("shapes", "q_values of a floating type", f"it returned {values.dtype}")
+    if not np.array_equal(given, observations):
+        raise BrokenProtocol(
+            "observations", "observations left as they are", "q_values changed them in place"
+        )
     if not np.isfinite(values).all():
         raise Misbehaviour("finite q_values", f"it returned {values[~np.isfinite(values)][0]}")
-    if not np.array_equal(given, observations):
-        raise Misbehaviour("observations left as they are", "q_values changed them in place")
     return values.astype(np.float64)

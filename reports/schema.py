@@ -222,10 +222,14 @@ class Verdict(Artifact):
 
 
 class FindingStatus(StrEnum):
-    """Outcome of one check."""
+    """Outcome of one check; only green and red ones are evidence of what works and what fails."""
 
     GREEN = "green"
     RED = "red"
+    ADVICE = "advice"  # nothing is wrong yet, but would be elsewhere
+    INCONCLUSIVE = "inconclusive"  # seen, but too little of it to say green or red
+    ERROR = "error"  # an exception or a broken protocol kept it from being judged
+    EXPECTED = "expected"  # red, or an error, and documented as such
     SKIP = "skip"
 
 
@@ -239,6 +243,7 @@ class Finding(Artifact):
     actual: str
     compared: int  # how many values were compared; zero is red
     wall_s: float
+    place: str = ""  # in the subject's code, of an error
     hint: str = ""  # likeliest causes when red
 
 
@@ -284,6 +289,8 @@ class ProbeReport(Artifact):
     schema_version: int
     subject: str  # "module:factory", or the bundled core with a fault
     seed: int
+    declined: dict[str, str] = Field(default_factory=dict)  # by name, why it is not made use of
+    traits: dict[str, bool | int | float] = Field(default_factory=dict)  # as declared, by name
     findings: list[Finding]
     suspicions: list[Suspicion] = Field(default_factory=list)  # none where nothing is red
     experiment: str = ""  # what would distinguish the two likeliest

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from probes.checks.support.testbed import Testbed
+from probes.checks.support.variants import Variant
 from probes.outcome import Outcome
 from probes.subject import Capability
 
@@ -42,6 +43,10 @@ class Check:
             where none is public.
         experiment: the next thing to try when it is red.
         run: the check itself.
+        variants: that would make a correct subject red, if they are not declared.
+        shows_frames: whether the subject is shown frames, not vectors, in it.
+        advises: whether a subject without the property is only advised: it is right wherever its
+            world is as most are.
         limit_s: seconds after which it counts as hanging.
     """
 
@@ -55,4 +60,7 @@ class Check:
     seen: tuple[str, ...]
     experiment: str
     run: Callable[[Testbed], Outcome]
+    variants: tuple[Variant, ...] = ()
+    shows_frames: bool = False
+    advises: bool = False
     limit_s: float = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
@@ -13,7 +14,8 @@ from probes.checks.check import Check, Component
 from probes.checks.support.replay_audit import stamped_trial
 from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
-from probes.subject import Array, Misbehaviour
+from probes.properties.weights import modes_are_equal
+from probes.subject import Array
 from probes.worlds.env import WorldEnv, observations
 from probes.worlds.stamped_env import Stamp, draw_vector
 from probes.worlds.tables import REWARD_BY_OBS_AND_ACTION
@@ -47,20 +49,23 @@ class Evaluated:
     played: list[list[float]]
 
 
-def evaluated(testbed: Testbed) -> Evaluated:
-    """Evaluates a subject in the midst of its training."""
+def evaluated(testbed: Testbed, times: int = 1) -> Evaluated:
+    """Evaluates a subject in the midst of its training, once or several times; the last counts."""
     trial, ledger = stamped_trial(testbed, reward=big_and_small, total_steps=2 * STEPS)
     trial.train(STEPS)
-    # An episode of the training that is cut short is no episode of the evaluation.
-    begun = Counter(stamp.env for stamp in ledger.shown if stamp.age == 0)
-    reported = trial.subject.evaluate(EPISODES)
+    begun: Counter[int] = Counter()
+    reported: Sequence[float] = []
+    for _ in range(times):
+        # An episode that is cut short before is no episode of the evaluation.
+        begun = Counter(stamp.env for stamp in ledger.shown if stamp.age == 0)
+        reported = trial.subject.evaluate(EPISODES)
     played = [ledger.returns(env, since=begun[env]) for env in range(len(trial.watched))]
     return Evaluated(_rounded(reported), [_rounded(returns) for returns in played])
 
 
-def returns_are_raw(testbed: Testbed) -> Outcome:
+def returns_are_raw(times: int, testbed: Testbed) -> Outcome:
     """Looks for each reported return among those of the episodes played."""
-    seen = evaluated(testbed)
+    seen = evaluated(testbed, times)
     played = [total for env in seen.played for total in env]
     invented = [total for total in seen.reported if total not in played]
     return Outcome(
@@ -142,7 +147,12 @@ def training_is_left_alone(testbed: Testbed) -> Outcome:
     """Compares a run that is evaluated half-way with one that is not."""
     evaluated, plain = _run(testbed, evaluating=True), _run(testbed, evaluating=False)
     if evaluated != plain and _run(testbed, evaluating=False) != plain:
-        raise Misbehaviour("the same run from the same seed", "it differs without any evaluation")
+        return Outcome(
+            holds=None,
+            expected="the same run from the same seed, so that two can be compared",
+            actual="it differs without any evaluation",
+            compared=sum(map(len, plain.values())),
+        )
     moved = [part for part in evaluated if evaluated[part] != plain[part]]
     return Outcome(
         holds=not moved,
@@ -150,6 +160,20 @@ def training_is_left_alone(testbed: Testbed) -> Outcome:
         actual=f"other {' and '.join(moved)}" if moved else "the same",
         compared=sum(map(len, plain.values())),
     )
+
+
+def mode_is_restored(testbed: Testbed) -> Outcome:
+    """Compares which modules are in training mode before an evaluation and after the next update.
+
+    An update may well begin by choosing the mode.
+    """
+    trial, _ = stamped_trial(testbed, total_steps=2 * STEPS)
+    modes = []
+    for _ in range(2):
+        trial.train(STEPS)
+        modes.append({name: one.training for name, one in trial.subject.online_net.named_modules()})
+        trial.subject.evaluate(EPISODES)
+    return modes_are_equal(*modes)
 
 
 def _run(testbed: Testbed, *, evaluating: bool) -> dict[str, list[Any]]:
@@ -205,7 +229,34 @@ CHECKS: Final = (
             "https://github.com/vwxyzjn/cleanrl/commit/02f36c4e",
         ),
         experiment="sum the rewards of one episode by hand, and compare",
-        run=returns_are_raw,
+        run=partial(returns_are_raw, 1),
+    ),
+    Check(
+        code="evaluation.twice-gives-whole-episodes",
+        component=Component.EVALUATION,
+        needs=("evaluate",),
+        what="The second evaluation of a run reports whole episodes, too.",
+        why="Where an environment or a sum is left in the middle of an episode, each evaluation "
+        "after the first one begins with half of one.",
+        causes=(
+            "environments of the evaluation are not reset when it begins",
+            "the sums of rewards are members, and are not cleared",
+        ),
+        seen=("https://github.com/huggingface/deep-rl-class/issues/37",),
+        experiment="evaluate twice in a row where all episodes have one return",
+        run=partial(returns_are_raw, 2),
+    ),
+    Check(
+        code="evaluation.restores-the-mode",
+        component=Component.EVALUATION,
+        needs=("evaluate", "online_net"),
+        what="After an evaluation every module is in training mode, or not, as before.",
+        why="Left in evaluation mode, batch normalisation keeps its statistics for the rest of the "
+        "run, and dropout and noise are off; learning goes on, as that of another agent.",
+        causes=("eval() is called before the evaluation, and train() never again",),
+        seen=("https://github.com/huggingface/lerobot/issues/3668",),
+        experiment="print online_net.training before and after",
+        run=mode_is_restored,
     ),
     Check(
         code="evaluation.all-episodes-count",

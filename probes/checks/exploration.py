@@ -14,7 +14,7 @@ from probes.checks.support.chance import ChanceTally, weigh
 from probes.checks.support.testbed import Testbed
 from probes.checks.support.tracing import Step, StepTrace
 from probes.outcome import Outcome
-from probes.subject import Misbehaviour
+from probes.subject import BrokenProtocol
 
 # So slow that the greedy actions stay what they are, while updates go on as always.
 SLOW: Final = 1e-6
@@ -23,9 +23,12 @@ LEEWAY: Final = 8
 
 
 RANDOM_STEPS: Final = 240
+WARMING_UP: Final = (RANDOM_STEPS, RANDOM_STEPS)  # steps of the warm-up, and in all
 
 
-def acts_at_random(warmup_steps: int, total_steps: int, testbed: Testbed) -> Outcome:
+def acts_at_random(
+    warmup_steps: int, total_steps: int, epsilon: float, testbed: Testbed
+) -> Outcome:
     """In the last steps all actions are alike, whatever is best or was done before."""
     num_actions = 4
     trace = StepTrace(
@@ -34,6 +37,8 @@ def acts_at_random(warmup_steps: int, total_steps: int, testbed: Testbed) -> Out
         warmup_steps=warmup_steps,
         total_steps=total_steps,
         learning_rate=SLOW,
+        epsilon_initial=epsilon,
+        epsilon_final=epsilon,
     )
     trace.trial.train(total_steps)
     steps = trace.steps[total_steps - RANDOM_STEPS : total_steps]
@@ -182,7 +187,9 @@ def _acted_together(
     trace.trial.train(NUM_ENVS * TICKS)
     ticks = [steps[:TICKS] for steps in trace.by_env()]
     if [len(steps) for steps in ticks] != [TICKS] * NUM_ENVS:
-        raise Misbehaviour(f"{TICKS} steps in {NUM_ENVS} environments", f"{[*map(len, ticks)]}")
+        raise BrokenProtocol(
+            "steps", f"{TICKS} steps in each of {NUM_ENVS} environments", f"{[*map(len, ticks)]}"
+        )
     actions = [[step.action for step in steps] for steps in ticks]
     greedy = [[trace.is_greedy(step) for step in steps] for steps in ticks]
     return np.array(actions), np.array(greedy)
@@ -208,11 +215,17 @@ CHECKS: Final = (
                 "https://github.com/dennybritz/reinforcement-learning/issues/30",
             ),
             experiment="print epsilon, and count the actions, over some hundred random steps",
-            run=partial(acts_at_random, warmup_steps, total_steps),
+            run=partial(acts_at_random, warmup_steps, total_steps, epsilon),
         )
-        for code, when, warmup_steps, total_steps in (
-            ("random-while-warming-up", "Until the warm-up is over", RANDOM_STEPS, RANDOM_STEPS),
-            ("uniform-when-epsilon-is-one", "While epsilon is one", 60, 60 + RANDOM_STEPS),
+        for code, when, warmup_steps, total_steps, epsilon in (
+            ("random-while-warming-up", "Until the warm-up is over", *WARMING_UP, 1.0),
+            (
+                "random-while-warming-up-at-epsilon-zero",
+                "Until the warm-up is over, and epsilon zero thereafter,",
+                *WARMING_UP,
+                0.0,
+            ),
+            ("uniform-when-epsilon-is-one", "While epsilon is one", 60, 60 + RANDOM_STEPS, 1.0),
         )
     ),
     Check(

@@ -11,6 +11,7 @@ import numpy as np
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed
 from probes.outcome import Outcome
+from probes.properties.observations import lie_in_space
 from probes.subject import Env
 from probes.worlds.mock_emulator import MEANINGS, NOOP, Emulator, Plane, levels, lit, planes
 from probes.worlds.stamped_env import Ledger, StampedEnv
@@ -146,6 +147,14 @@ def leaves_old_observations_alone(testbed: Testbed) -> Outcome:
     )
 
 
+def shows_what_its_space_holds(testbed: Testbed) -> Outcome:
+    """Holds the first observation and some others against the space that is declared for them."""
+    _, env = game(testbed)
+    shown = [env.reset(seed=testbed.seed)[0]]
+    shown += [env.step(NOOP)[0] for _ in range(STEPS)]
+    return lie_in_space(shown, env.observation_space)
+
+
 def _shown(card: Plane, testbed: Testbed) -> Plane:
     """Levels at which the colours [n, 3] of a card are shown, [n]."""
     _, env = game(testbed, card=card)
@@ -251,6 +260,21 @@ CHECKS: Final = (
         seen=(),
         experiment="move the clipping wrapper to the outside",
         run=partial(rewards_add_up, (5, -1, 0, 0, -5, 1, 0, 0, 0, 0, 1, 1, 3, -1, -1, 0)),
+    ),
+    Check(
+        code="frames.observations-in-their-space",
+        component=Component.FRAMES,
+        needs=("preprocess",),
+        what="What is shown to the agent has the shape, the type and the range that are declared.",
+        why="Memory and network are made for the declared space: bytes for floats are cut to 0 "
+        "and 1, floats for bytes take four times the memory, another shape is broadcast.",
+        causes=(
+            "a wrapper changes the observation and not the space",
+            "frames are scaled to [0, 1] while the space says 0 to 255",
+        ),
+        seen=("https://github.com/thu-ml/tianshou/issues/440",),
+        experiment="assert env.observation_space.contains(obs)",
+        run=shows_what_its_space_holds,
     ),
     Check(
         code="frames.shared-memory",

@@ -27,6 +27,7 @@ from probes.checks.support.white_box import (
 )
 from probes.checks.target_network import shared_bytes
 from probes.outcome import Outcome
+from probes.properties.weights import constant_rate, still_without_gradient
 
 ROWS: Final = 32
 LEARNING_RATE: Final = 7e-4  # no library's default
@@ -38,6 +39,7 @@ LARGEST_BETA1: Final = 0.99
 SMALLEST_BETA2: Final = 0.9
 
 UPDATES: Final = 12  # by hand
+RUN_STEPS, RUN_LOOKS = 400, 10
 SMALL: Final = 0.1  # TD errors whose gradients are shorter than what implementations clip
 
 # How far, relative to its first step, an optimizer steps when it meets its first gradient again
@@ -76,6 +78,7 @@ def holds_online_only(testbed: Testbed) -> Outcome:
 
 def follows_the_settings(testbed: Testbed) -> Outcome:
     """Reads the optimizer's settings, fresh and after some updates."""
+    due = testbed.traits.learning_rate or LEARNING_RATE
     trial = white_box_trial(testbed, learning_rate=LEARNING_RATE)
     optimizer = trial.subject.optimizer
     first = [_settings_text(group) for group in optimizer.param_groups]
@@ -88,15 +91,14 @@ def follows_the_settings(testbed: Testbed) -> Outcome:
         if isinstance(optimizer, torch.optim.Adam):
             beta1, beta2 = map(float, group["betas"])
             sane = {
-                "lr": bool(np.isclose(float(group["lr"]), LEARNING_RATE, rtol=1e-6)),
+                "lr": bool(np.isclose(float(group["lr"]), due, rtol=1e-6)),
                 "eps": 0 <= group["eps"] <= LARGEST_EPSILON,
                 "betas": 0 <= beta1 <= LARGEST_BETA1 and SMALLEST_BETA2 <= beta2 < 1,
             }
         wrong += [f"{name} {group[name]}" for name, is_sane in sane.items() if not is_sane]
     return Outcome(
         holds=not wrong,
-        expected=f"a constant learning rate, for Adam {LEARNING_RATE} and epsilon at most "
-        f"{LARGEST_EPSILON}",
+        expected=f"a constant learning rate, for Adam {due} and epsilon at most {LARGEST_EPSILON}",
         actual=f"{type(optimizer).__name__} with " + "; ".join(wrong or first),
         compared=len(groups),
     )
@@ -109,7 +111,7 @@ def steps_as_configured(testbed: Testbed) -> Outcome:
     parameters = trained(subject.online_net)
     start = flat(parameters)
     copies = [parameter.detach().clone().requires_grad_() for parameter in parameters]
-    twin = _twin(subject.optimizer, copies)
+    twin = _twin(subject.optimizer, copies, testbed.traits.learning_rate or LEARNING_RATE)
     downhill = []
     for _ in range(UPDATES):
         before = flat(parameters)
@@ -186,13 +188,37 @@ def output_is_unbounded(testbed: Testbed) -> Outcome:
     )
 
 
+def still_without_a_gradient(testbed: Testbed) -> Outcome:
+    """Lets a fresh optimizer make a step with gradients of zero."""
+    optimizer = white_box_trial(testbed).subject.optimizer
+    held = [tensor for group in optimizer.param_groups for tensor in group["params"]]
+    before = flat(held)
+    for tensor in held:
+        tensor.grad = torch.zeros_like(tensor)
+    optimizer.step()
+    return still_without_gradient(before, flat(held))
+
+
+def rate_stays_to_the_end(testbed: Testbed) -> Outcome:
+    """Reads the learning rate from the start of a run to its end."""
+    trial = white_box_trial(testbed, learning_rate=LEARNING_RATE, total_steps=RUN_STEPS)
+    rates, steps = [], []
+    for _ in range(RUN_LOOKS):
+        trial.train(RUN_STEPS // RUN_LOOKS)
+        rates.append(float(trial.subject.optimizer.param_groups[0]["lr"]))
+        steps.append(trial.steps)
+    return constant_rate(rates, steps)
+
+
 def _settings_text(group: dict[str, Any]) -> str:
     """Settings of a parameter group, in words."""
     names = [name for name in ("lr", "betas", "eps") if name in group]
     return ", ".join(f"{name} {group[name]}" for name in names)
 
 
-def _twin(optimizer: torch.optim.Optimizer, copies: list[Tensor]) -> torch.optim.Optimizer | None:
+def _twin(
+    optimizer: torch.optim.Optimizer, copies: list[Tensor], learning_rate: float
+) -> torch.optim.Optimizer | None:
     """Torch's own optimizer of the same kind, over copies; None where it knows no such kind."""
     kinds = [k for k in type(optimizer).__mro__[:-1] if k.__module__.startswith("torch.optim.")]
     if len(kinds) < 2 or len(optimizer.param_groups) > 1:  # the base class alone, or a mixture
@@ -201,12 +227,39 @@ def _twin(optimizer: torch.optim.Optimizer, copies: list[Tensor]) -> torch.optim
     group = optimizer.param_groups[0]
     settings = {name: group[name] for name in optimizer.defaults if name in known}
     if issubclass(kinds[0], torch.optim.Adam):
-        settings["lr"] = LEARNING_RATE
+        settings["lr"] = learning_rate
     twin: torch.optim.Optimizer = kinds[0](copies, **settings)
     return twin
 
 
 CHECKS: Final = (
+    Check(
+        code="optimizer.still-without-a-gradient",
+        component=Component.OPTIMIZER,
+        needs=("optimizer",),
+        what="A step with gradients of zero leaves the weights where they are.",
+        why="Weight decay pulls all values towards zero, whatever was learned; in a regression on "
+        "returns that is a bias, and not in any of the published agents.",
+        causes=("weight_decay is set, or is the default of this optimizer, as it is of AdamW",),
+        seen=(),
+        experiment="print optimizer.defaults",
+        run=still_without_a_gradient,
+    ),
+    Check(
+        code="optimizer.rate-stays-to-the-end",
+        component=Component.OPTIMIZER,
+        needs=("optimizer",),
+        what="The learning rate that was asked for is the one of the whole run, to its end.",
+        why="A schedule that nobody asked for makes the second half of a run learn less than the "
+        "first, which looks like a plateau.",
+        causes=(
+            "a scheduler is stepped with each update, or with each episode",
+            "the rate follows the progress of the run",
+        ),
+        seen=(),
+        experiment="log the optimizer's lr with the return",
+        run=rate_stays_to_the_end,
+    ),
     Check(
         code="network.output-is-unbounded",
         component=Component.OPTIMIZER,
@@ -253,6 +306,7 @@ CHECKS: Final = (
             "https://github.com/google/dopamine/commit/b7217a7",
         ),
         experiment="print optimizer.defaults next to the table of the paper",
+        variants=("learning_rate",),
         run=follows_the_settings,
     ),
     Check(
@@ -273,6 +327,7 @@ CHECKS: Final = (
             "https://github.com/vwxyzjn/cleanrl/blob/master/docs/rl-algorithms/dqn.md",
         ),
         experiment="swap in torch's optimizer of that name, and compare one step",
+        variants=("learning_rate",),
         run=steps_as_configured,
     ),
     Check(

@@ -201,6 +201,7 @@ CHECKS: Final = (
         ),
         experiment="print the largest input of the first convolution",
         run=scales_pixels_once,
+        shows_frames=True,
     ),
     Check(
         code="frames.acts-on-what-it-was-shown",
@@ -218,6 +219,7 @@ CHECKS: Final = (
         seen=("https://github.com/Farama-Foundation/Gymnasium/pull/830",),
         experiment="compare the stack acted upon with the one stored for the same step",
         run=acts_on_what_it_was_shown,
+        shows_frames=True,
     ),
     Check(
         code="frames.every-level-counts",
@@ -234,6 +236,7 @@ CHECKS: Final = (
         seen=(),
         experiment="print the input of the first layer for grey frames of 0, 64, 128, 192 and 255",
         run=follows_every_level,
+        shows_frames=True,
     ),
     Check(
         code="frames.neighbours-stay-neighbours",
@@ -249,5 +252,6 @@ CHECKS: Final = (
         seen=(),
         experiment="draw what the first convolution is given as pictures",
         run=neighbours_stay_neighbours,
+        shows_frames=True,
     ),
 )

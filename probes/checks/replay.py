@@ -16,7 +16,9 @@ from probes.checks.support.replay_audit import (
     looked_into,
     stamped_trial,
 )
+from probes.checks.support.settling import settle
 from probes.checks.support.testbed import Testbed
+from probes.checks.support.variants import as_learned, require_plain
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 from probes.worlds.env import FRAME_SIDE, WorldEnv, observations
@@ -30,22 +32,24 @@ HARD_REWARDS: Final = (-1.0, 0.5, 255.0, 256.0, -0.125, 0.0, 1000.25)
 # Between one stack for each transition, a matter of taste, and two.
 MOST_STACKS: Final = 1.4
 GAMMA: Final = 0.5
+MOST_STEPS: Final = 12_800
 
 
-def transitions_are_real(num_envs: int, testbed: Testbed) -> Outcome:
+def transitions_are_real(num_envs: int, testbed: Testbed, *, reuses_array: bool = False) -> Outcome:
     """Traces what is sampled, all through a run, to the steps that were taken."""
-    trial, ledger = stamped_trial(testbed, num_envs=num_envs)
+    trial, ledger = stamped_trial(testbed, num_envs=num_envs, reuses_array=reuses_array)
     drawn = looked_into(trial)
     sampled = {stamp.env for stamp in read_stamps(drawn.obs)}
     if len(sampled) < num_envs:
         raise Misbehaviour(f"transitions of {num_envs} environments", f"those of {len(sampled)}")
-    outcome = audit(ledger, drawn)["transition"]
+    outcome = audit(ledger, drawn, testbed.traits, trial.settings.gamma)["transition"]
     return outcome.outcome("observation, action, reward, next observation and end of one step")
 
 
 def frames_are_those_shown(testbed: Testbed) -> Outcome:
     """Compares sampled stacks, pixel by pixel, with those that the environment showed."""
-    trial, ledger = stamped_trial(testbed, "frames", total_steps=160, warmup_steps=156)
+    require_plain(testbed, "n_step")
+    trial, ledger = stamped_trial(testbed, "frames", total_steps=160)
     drawn = looked_into(trial, every=3)
     tally = AuditTally()
     for obs, next_obs, terminated in zip(
@@ -69,6 +73,7 @@ def _origin(stack: Array) -> str:
 
 def values_survive(testbed: Testbed) -> Outcome:
     """Compares sampled rewards and observations, bit by bit, with those given."""
+    require_plain(testbed, "n_step", "reward_clip", "reward_scale")
     trial, ledger = stamped_trial(
         testbed, reward=lambda s: HARD_REWARDS[(s.age + 3 * s.episode) % len(HARD_REWARDS)]
     )
@@ -85,17 +90,18 @@ def environments_learned_apart(testbed: Testbed) -> Outcome:
     """Trains in two environments, each showing one state, whose rewards are opposite."""
     world = REWARD_BY_OBS_AND_ACTION
     halves = [replace(world, starts=(state,)) for state in world.starts]
-    steps = 464
     trial = testbed.trial(
         lambda number: WorldEnv(halves[number % 2], "vector"),
-        gamma=GAMMA, num_envs=2, total_steps=steps, learning_rate=2e-3,
+        gamma=GAMMA, num_envs=2, total_steps=2 * MOST_STEPS, learning_rate=2e-3,
     )  # fmt: skip
-    trial.train(steps)
-    solved, tolerance = world.solve(GAMMA), world.tolerance(GAMMA)
-    learned = trial.q_table(observations(world, "vector"))
+    learner = as_learned(world, testbed.traits)
+    solved, tolerance = learner.solve(GAMMA), learner.tolerance(GAMMA)
+    shown = observations(world, "vector")
+    settled = settle(trial, shown, solved, tolerance=tolerance, first=400, most=MOST_STEPS)
+    learned = settled.values
     state, action = np.unravel_index(np.argmax(np.abs(learned - solved)), solved.shape)
     return Outcome(
-        holds=bool((np.abs(learned - solved) <= tolerance).all()),
+        holds=settled.holds(solved, tolerance),
         expected=f"Q(environment {state}, a{action}) = {solved[state, action]:.3f} ± {tolerance}",
         actual=f"{learned[state, action]:.3f}",
         compared=learned.size,
@@ -105,7 +111,7 @@ def environments_learned_apart(testbed: Testbed) -> Outcome:
 def memory_per_transition(testbed: Testbed) -> Outcome:
     """Fills a memory with frames, and asks how much it holds."""
     steps = CAPACITY * 3 // 2
-    trial, _ = stamped_trial(testbed, "frames", total_steps=steps, warmup_steps=2 * steps)
+    trial, _ = stamped_trial(testbed, "frames", total_steps=steps)
     trial.train(steps)
     frames = trial.subject.replay_bytes() / CAPACITY / FRAME_SIDE**2
     most = MOST_STACKS * STACK
@@ -141,6 +147,26 @@ CHECKS: Final = (
         ),
         experiment="add ten transitions to a memory of four rows, sample all and print them",
         run=partial(transitions_are_real, 1),
+    ),
+    Check(
+        code="replay.copies-what-it-is-shown",
+        component=Component.REPLAY,
+        needs=("sample",),
+        what="Transitions stay what they were, where the environment shows all of its observations "
+        "in one array.",
+        why="Many environments and wrappers update one array in place. Stored without a copy, all "
+        "observations in the memory become the newest one.",
+        causes=(
+            "the observation is stored as it comes, and not as a copy",
+            "obs and next_obs of a transition are the same array",
+        ),
+        seen=(
+            "https://github.com/DLR-RM/stable-baselines3/issues/1435",
+            "https://github.com/Farama-Foundation/SuperSuit/pull/116",
+        ),
+        experiment="store obs.copy(); compare obs with next_obs in a sampled batch",
+        run=partial(transitions_are_real, 1, reuses_array=True),
+        advises=True,
     ),
     Check(
         code="replay.environments-stay-apart",
@@ -196,6 +222,7 @@ CHECKS: Final = (
         ),
         experiment="print which episode and step each frame of the stack comes from",
         run=frames_are_those_shown,
+        shows_frames=True,
     ),
     Check(
         code="replay.values-survive",
@@ -232,5 +259,6 @@ CHECKS: Final = (
         ),
         experiment="divide the size of the array of observations by capacity and frame size",
         run=memory_per_transition,
+        shows_frames=True,
     ),
 )

@@ -16,7 +16,7 @@ from probes.checks.check import Check, Component
 from probes.checks.checkpoints import LOOP, ROUNDING, resumed, values_text
 from probes.checks.support.testbed import Testbed, Trial
 from probes.outcome import Outcome
-from probes.subject import Array, Misbehaviour
+from probes.subject import Array
 from probes.worlds.env import WorldEnv, observations
 from probes.worlds.tables import REWARD_BY_ACTION
 
@@ -32,7 +32,12 @@ def learning_goes_on(testbed: Testbed) -> Outcome:
     shown = observations(LOOP, "vector")
     saved, loaded = (_trace(trial, lambda trial: trial.q_table(shown)) for trial in both)
     if np.ptp(saved) <= ROUNDING:
-        raise Misbehaviour("Q-values that move while training", "they stayed as they were")
+        return Outcome(
+            holds=None,
+            expected="Q-values that move while training, so that two runs can be compared",
+            actual="they stayed as they were",
+            compared=len(saved),
+        )
     apart = np.abs(loaded - saved).max(axis=(1, 2)) > ROUNDING
     first = int(apart.argmax())
     return Outcome(

@@ -28,7 +28,7 @@ def exactly_the_recent(testbed: Testbed) -> Outcome:
     tally = AuditTally()
     while trial.steps < trial.settings.total_steps - 2 * CAPACITY // 3:
         trial.train(CAPACITY // 3)
-        due, allowed = _recent(ledger)
+        due, allowed = _recent(ledger, testbed.traits.n_step)
         sampled = set(sampled_stamps(trial, DRAWS * CAPACITY))
         for stamp in due - sampled:
             tally.note("sampled", "it never was", f"{stamp}, of the last {CAPACITY} steps")
@@ -39,10 +39,11 @@ def exactly_the_recent(testbed: Testbed) -> Outcome:
     return tally.outcome(f"the last {CAPACITY} steps, all of them and no others")
 
 
-def _recent(ledger: Ledger) -> tuple[set[Stamp], set[Stamp]]:
+def _recent(ledger: Ledger, n_step: int) -> tuple[set[Stamp], set[Stamp]]:
     """Steps that must be there to be sampled, and all that may be.
 
-    The newest step may wait for the next one, which brings its next observation along. The final
+    The newest step may wait for the next one, which brings its next observation along, and the
+    newest ones of an n-step return for all of them. The final
     observation of an episode may take a place of its own, and so may a margin of two.
     """
     due, places = set(), 0
@@ -52,12 +53,12 @@ def _recent(ledger: Ledger) -> tuple[set[Stamp], set[Stamp]]:
         places += 2 if ends.terminated or ends.truncated else 1
         if places <= CAPACITY - 2:
             due.add(stamp)
-    return due - set(newest_first[:1]), set(newest_first[:CAPACITY])
+    return due - set(newest_first[:n_step]), set(newest_first[: CAPACITY + n_step - 1])
 
 
 def sampled_uniformly(testbed: Testbed) -> Outcome:
     """Counts how often each transition of a full memory is sampled."""
-    trial, _ = stamped_trial(testbed, total_steps=2 * CAPACITY, warmup_steps=3 * CAPACITY)
+    trial, _ = stamped_trial(testbed, total_steps=2 * CAPACITY)
     trial.train(2 * CAPACITY)
     stamps, counts = np.unique(
         list(sampled_stamps(trial, 100 * CAPACITY)), axis=0, return_counts=True

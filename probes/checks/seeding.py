@@ -10,13 +10,17 @@ import numpy as np
 
 from probes.checks.check import Check, Component
 from probes.checks.support.global_generators import global_generators, global_states
+from probes.checks.support.replay_audit import CAPACITY, sampled_stamps, stamped_trial
 from probes.checks.support.testbed import Testbed
 from probes.checks.support.tracing import OBSERVATIONS, StepTrace
 from probes.outcome import Outcome
-from probes.subject import Misbehaviour
+from probes.properties.draws import indices_differ, seeds_are_disjoint
+from probes.subject import BrokenProtocol
 
 STEPS: Final = 160
 NUM_ENVS: Final = 3
+NEIGHBOURS: Final = 3  # runs
+DRAWN_ROWS: Final = 128
 
 
 def same_seed_same_run(testbed: Testbed) -> Outcome:
@@ -108,6 +112,25 @@ def _distinct(draws: int, values: int) -> int:
     return 1 + max(shown for shown, chance in enumerate(chances) if chance < 1e-8)
 
 
+def draws_follow_the_seed(testbed: Testbed) -> Outcome:
+    """Draws from the memories of two runs of different seeds, after the same things happened."""
+    drawn = []
+    for seed in (testbed.seed, testbed.seed + 1):
+        trial, _ = stamped_trial(testbed, seed=seed)
+        trial.train(CAPACITY)
+        drawn.append(list(sampled_stamps(trial, DRAWN_ROWS)))
+    return indices_differ(*drawn)
+
+
+def neighbours_share_no_environment(testbed: Testbed) -> Outcome:
+    """Looks at the seeds of all environments of runs whose seeds follow each other."""
+    seeds: dict[int, list[int | None]] = {}
+    for seed in range(testbed.seed, testbed.seed + NEIGHBOURS):
+        trace = _run(testbed, seed=seed, num_envs=NUM_ENVS)
+        seeds[seed] = [given for env in trace.trial.played for given in env.log.seeds]
+    return seeds_are_disjoint(seeds)
+
+
 # States of the global generators that no run comes to by seeding them with its own seed.
 ELSEWHERE: Final = (2**31 + 11, 2**31 + 12)
 
@@ -179,7 +202,9 @@ def _states(trace: StepTrace) -> list[list[int]]:
     """The states that each environment drew."""
     played = trace.by_env()
     if len(played) != NUM_ENVS:
-        raise Misbehaviour(f"{NUM_ENVS} environments to be played", f"{len(played)} were")
+        raise BrokenProtocol(
+            "steps", f"{NUM_ENVS} environments to be played", f"{len(played)} were"
+        )
     return [[step.state for step in steps] for steps in played]
 
 
@@ -255,6 +280,32 @@ CHECKS: Final = (
         run=environments_differ,
     ),
     Check(
+        code="seeding.draws-follow-the-seed",
+        component=Component.SEEDING,
+        needs=("sample",),
+        what="Two runs of different seeds draw different rows from their memories.",
+        why="Runs that share the order of their batches are no independent evidence: a mean over "
+        "seeds looks surer than it is.",
+        causes=(
+            "the generator of the memory is seeded with a constant",
+            "the seed does not reach the memory",
+        ),
+        seen=("https://github.com/google/dopamine/commit/238cd33",),
+        experiment="print the first indices that two runs of different seeds draw",
+        run=draws_follow_the_seed,
+    ),
+    Check(
+        code="seeding.neighbouring-runs-share-no-environment",
+        component=Component.SEEDING,
+        what="Runs with neighbouring seeds have no environment seed in common.",
+        why="Seeds of environments that are counted up from the run's seed overlap: environment 1 "
+        "of one run is environment 0 of the next, and runs that look independent are not.",
+        causes=("each environment is seeded with seed + its number",),
+        seen=("https://github.com/ray-project/ray/issues/46986",),
+        experiment="print the seeds that the environments of seeds 0 and 1 are reset with",
+        run=neighbours_share_no_environment,
+    ),
+    Check(
         code="seeding.episodes-start-differently",
         component=Component.SEEDING,
         what="Successive episodes of one environment start in different states, where the "
@@ -293,5 +344,6 @@ CHECKS: Final = (
         ),
         experiment="give the run generators of its own; compare the global states before and after",
         run=leaves_global_generators_alone,
+        advises=True,
     ),
 )

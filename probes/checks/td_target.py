@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed, Trial
+from probes.checks.support.variants import require_plain
 from probes.checks.support.white_box import (
     Vector,
     draw,
@@ -34,18 +35,20 @@ TOLERANCE: Final = 1e-3
 
 def masks_ends(testbed: Testbed) -> Outcome:
     """Compares targets with their closed form, where rows end and where they go on."""
+    require_plain(testbed, "reward_clip", "reward_scale", "noisy")
     trial = white_box_trial(testbed, gamma=GAMMA)
     transitions = draw(generator(testbed.seed), ROWS)
     targets = td_targets(trial.subject, transitions)
     next_value = target_table(trial.subject, transitions.next_obs).max(axis=1)
-    expected = transitions.reward + GAMMA * np.where(transitions.terminated, 0.0, next_value)
+    discount = GAMMA**testbed.traits.n_step
+    expected = transitions.reward + discount * np.where(transitions.terminated, 0.0, next_value)
     wrong = np.abs(targets - expected) > TOLERANCE
     ended = transitions.terminated
     shown = np.flatnonzero(wrong)[0] if wrong.any() else 0
     return Outcome(
         holds=not wrong.any(),
         expected="the reward where the task ended, "
-        f"reward + {GAMMA} * next value where it did not: here {expected[shown]:.3f}",
+        f"reward + {discount:.4g} * next value where it did not: here {expected[shown]:.3f}",
         actual=f"{targets[shown]:.3f}; wrong in {wrong[ended].sum()} of {ended.sum()} rows that "
         f"ended and {wrong[~ended].sum()} of {(~ended).sum()} that did not",
         compared=ROWS,
@@ -76,13 +79,14 @@ def bootstraps_from_target(testbed: Testbed) -> Outcome:
 
 def double_is_double(testbed: Testbed) -> Outcome:
     """Compares the targets of two unlike networks with those of double, plain and swapped roles."""
+    require_plain(testbed, "reward_clip", "reward_scale", "noisy")
     trial = white_box_trial(testbed, gamma=GAMMA, double=True)
     rng = generator(testbed.seed)
     transitions = draw(rng, ROWS)
     transitions.terminated[:] = False
     values = unlike_values(trial, transitions.next_obs, rng)
     targets = td_targets(trial.subject, transitions)
-    bootstrap = (targets - transitions.reward) / GAMMA
+    bootstrap = (targets - transitions.reward) / GAMMA**testbed.traits.n_step
     alike = {name: np.abs(bootstrap - value) <= TOLERANCE for name, value in values.items()}
     counts = {name: int(mask[_forms_differ(values)].sum()) for name, mask in alike.items()}
     return Outcome(

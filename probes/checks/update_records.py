@@ -22,7 +22,7 @@ from probes.records.updates import (
     values_are_of_their_updates,
     values_are_within_bounds,
 )
-from probes.subject import Misbehaviour, Unsupported
+from probes.subject import BrokenProtocol, Misbehaviour, Unsupported
 from probes.worlds.env import WorldEnv, observations
 from probes.worlds.stamped_env import Stamp
 from probes.worlds.tables import CONSTANT_REWARD
@@ -75,7 +75,7 @@ def nan_is_shown(testbed: Testbed) -> Outcome:
     refused = ""
     try:
         trial.train(96)
-    except (Misbehaviour, Unsupported):
+    except (BrokenProtocol, Misbehaviour, Unsupported):
         raise
     except Exception as error:  # noqa: BLE001  # to stop at such a reward is right, too
         refused = f"the run stopped: {type(error).__name__}"

@@ -9,7 +9,7 @@ generalise.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Final
 
@@ -20,6 +20,8 @@ from reports.schema import Dictionary, DictionaryRow, Finding, FindingStatus, Su
 # How often a check is red although the fault leaves it green, and green although it turns it red.
 FALSE_RED: Final = 0.02
 FALSE_GREEN: Final = 0.1
+# What says something of a subject: not what was skipped, was undecided or raised, or is documented.
+EVIDENCE: Final = frozenset({FindingStatus.GREEN, FindingStatus.RED})
 # How often an unknown fault of a component turns one of the component's own checks red.
 OWN_RED: Final = 0.1
 
@@ -31,29 +33,34 @@ def load_dictionary() -> Dictionary:
 
 
 def pattern(findings: Iterable[Finding]) -> dict[str, bool]:
-    """Which checks are red, by code; skipped ones say nothing and are left out."""
+    """Which checks are red, by code; all but green and red ones say nothing and are left out."""
     return {
         finding.check: finding.status is FindingStatus.RED
         for finding in findings
-        if finding.status is not FindingStatus.SKIP
+        if finding.status in EVIDENCE
     }
 
 
-def diagnose(red: Mapping[str, bool], dictionary: Dictionary) -> tuple[list[Suspicion], str]:
+def diagnose(
+    red: Mapping[str, bool], dictionary: Dictionary, tried: Collection[str] = ()
+) -> tuple[list[Suspicion], str]:
     """Ranks components, and proposes what would distinguish the two likeliest.
 
     Args:
         red: pattern of one subject, see `pattern`.
-        dictionary: of planted faults.
+        dictionary: of planted faults; those that could have shown in none of the checks that the
+            subject allowed are left out.
+        tried: codes of further checks that were run on it, but in vain.
 
     Returns:
         Components by falling probability, and the proposal; empty and "" where nothing is red.
     """
     if not any(red.values()):
         return [], ""
-    likelihoods = {row.fault: _likelihood_of_row(red, row) for row in dictionary.rows}
+    known = [row for row in dictionary.rows if not red.keys().isdisjoint(row.red)]
+    likelihoods = {row.fault: _likelihood_of_row(red, row) for row in known}
     components: dict[str, list[DictionaryRow]] = {component: [] for component in Component}
-    for row in dictionary.rows:
+    for row in known:
         components[row.component].append(row)
     scores = {
         component: _log_mean(
@@ -77,7 +84,7 @@ def diagnose(red: Mapping[str, bool], dictionary: Dictionary) -> tuple[list[Susp
         )
         for component in ranked
     ]
-    return suspicions, _experiment(red, suspicions, dictionary)
+    return suspicions, _experiment(red, suspicions, known, tried)
 
 
 def _likelihood_of_row(red: Mapping[str, bool], row: DictionaryRow) -> float:
@@ -128,21 +135,23 @@ def _log_mean(values: Sequence[float]) -> float:
 
 
 def _experiment(
-    red: Mapping[str, bool], suspicions: Sequence[Suspicion], dictionary: Dictionary
+    red: Mapping[str, bool],
+    suspicions: Sequence[Suspicion],
+    known: Sequence[DictionaryRow],
+    tried: Collection[str],
 ) -> str:
     """The check not run yet on which the two likeliest components differ; else what a red one says.
 
-    Only a skipped check can bring something new: the others have run.
+    One that was tried in vain, such as a skipped one, is nothing that this subject can do.
     """
-    rows = {row.fault: row for row in dictionary.rows}
+    rows = {row.fault: row for row in known}
     likeliest = [rows[suspicion.faults[0]] for suspicion in suspicions if suspicion.faults][:2]
     for check in CHECKS:
-        if check.code in red or not all(check.code in row.ran for row in likeliest):
+        if check.code in {*red, *tried} or not all(check.code in row.ran for row in likeliest):
             continue
         if len({check.code in row.red for row in likeliest}) == 2:
-            needed = f"; it needs {', '.join(check.needs)}" if check.needs else ""
             names = " from ".join(f"{row.fault} ({row.component})" for row in likeliest)
-            return f"run {check.code}{needed}: it distinguishes {names}"
+            return f"run {check.code}: it distinguishes {names}"
     return next(
         check.experiment
         for check in sorted(CHECKS, key=lambda check: check.component != suspicions[0].component)

@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from dqn_core.files import replace_text
-from probes.checks.registry import CHECKS
-from probes.diagnosis.diagnose import diagnose
+from probes.checks.registry import CHECKS, check_named
+from probes.diagnosis.diagnose import EVIDENCE, diagnose
 from probes.diagnosis.docs_pages import CHECKS_PAGE, DOCS, write_pages
 from probes.faults.catalogue import FAULTS
 from probes.faults.fault import Fault
-from probes.running.isolation import CheckJob, run_jobs
+from probes.running.isolation import CheckJob, Loaded, run_jobs
 from reports.schema import (
     SCHEMA_VERSION,
     Dictionary,
@@ -31,6 +31,8 @@ from reports.schema import (
 )
 
 HEARTBEAT_S: Final = 10.0
+# A fault is seen where a check is red, or advises against it.
+SEEN: Final = frozenset({FindingStatus.RED, FindingStatus.ADVICE})
 IN_A_CHECKOUT: Final = (DOCS / CHECKS_PAGE).exists()
 # An installed package is left as it is, and has no pages beside it.
 STORED: Final = (
@@ -50,11 +52,12 @@ def measure(
         CheckJob(check, "", fault.name, seed)
         for fault in FAULTS
         for check in CHECKS
-        if _needed(fault, check.code)
+        if not check.shows_frames or _needs_frames(fault)
     ]
     console.print(f"{len(FAULTS)} faults, {len(CHECKS)} checks, {len(jobs)} runs")
     found: dict[str, list[Finding]] = {fault.name: [] for fault in FAULTS}
-    for index, (job, finding) in enumerate(run_jobs(jobs), start=1):
+    judged_ones = (one for one in run_jobs(jobs) if not isinstance(one, Loaded))
+    for index, (job, finding) in enumerate(judged_ones, start=1):
         found[job.fault].append(finding)
         if time.monotonic() - last_beat > HEARTBEAT_S:
             last_beat = time.monotonic()
@@ -75,9 +78,9 @@ def measure(
     return ExitCode.OK if dictionary.detected == 1.0 else ExitCode.FAIL
 
 
-def _needed(fault: Fault, code: str) -> bool:
-    """Whether a check is run on a fault: frames take long, and few faults need them."""
-    return not code.endswith("frames") or any(c.endswith("frames") for c in fault.caught_by)
+def _needs_frames(fault: Fault) -> bool:
+    """Whether a fault is shown frames, which take long, and which few faults need."""
+    return any(check_named(code).shows_frames for code in fault.caught_by)
 
 
 def _row(fault: Fault, findings: Sequence[Finding]) -> DictionaryRow:
@@ -85,8 +88,8 @@ def _row(fault: Fault, findings: Sequence[Finding]) -> DictionaryRow:
         fault=fault.name,
         component=fault.component,
         what=fault.what,
-        red=sorted(f.check for f in findings if f.status is FindingStatus.RED),
-        ran=sorted(f.check for f in findings if f.status is not FindingStatus.SKIP),
+        red=sorted(f.check for f in findings if f.status in SEEN),
+        ran=sorted(f.check for f in findings if f.status in EVIDENCE | SEEN),
         wall_s=sum(finding.wall_s for finding in findings),
     )
 

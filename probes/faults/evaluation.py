@@ -118,6 +118,26 @@ class EnvironmentShared(Trainer):
         self.make_envs = once
 
 
+class SumsNotCleared(CoreSubject):
+    """The sum of rewards is a member, and is not cleared where an evaluation begins."""
+
+    _left = 0.0
+
+    def evaluate(self, episodes: int) -> list[float]:
+        first, *others = super().evaluate(episodes)
+        returns = [first + self._left, *others]
+        self._left = returns[-1]
+        return returns
+
+
+class LeftInEvaluationMode(CoreSubject):
+    """The networks are put into evaluation mode, and never back."""
+
+    def evaluate(self, episodes: int) -> list[float]:
+        self.online_net.eval()
+        return super().evaluate(episodes)
+
+
 FAULTS: Final = (
     Fault(
         name="clipped-score",
@@ -173,5 +193,21 @@ FAULTS: Final = (
         what="Evaluation plays on in the environment of the training, and leaves it elsewhere.",
         parts=Parts(trainer=EnvironmentShared),
         caught_by=("evaluation.leaves-training-alone",),
+    ),
+    Fault(
+        name="sums-not-cleared",
+        seen=(),
+        component=Component.EVALUATION,
+        what="The sum of rewards is not cleared where an evaluation begins.",
+        parts=Parts(subject=SumsNotCleared),
+        caught_by=("evaluation.twice-gives-whole-episodes",),
+    ),
+    Fault(
+        name="left-in-evaluation-mode",
+        seen=("https://github.com/huggingface/lerobot/issues/3668",),
+        component=Component.EVALUATION,
+        what="The networks are put into evaluation mode, and never back.",
+        parts=Parts(subject=LeftInEvaluationMode),
+        caught_by=("evaluation.restores-the-mode",),
     ),
 )

@@ -14,6 +14,8 @@ import torch
 from dqn_core import schedules
 from dqn_core.acting import Actor, VectorTransition
 from dqn_core.agent import Agent
+from dqn_core.envs.envs import Tick
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.loop import Trainer
 from dqn_core.streams import Stream
 from probes.checks.check import Component
@@ -182,6 +184,20 @@ def _altered(stream: Stream, alter: Callable[[Array], Array]) -> Stream:
     return cast("Stream", SimpleNamespace(uniform=lambda *shape: alter(stream.uniform(*shape))))
 
 
+class WarmUpFollowsEpsilon(Trainer):
+    """While it warms up it explores by epsilon, and not at random: at zero, not at all."""
+
+    def epsilon(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        return super().epsilon(steps + self.recipe.replay.warmup_steps)
+
+
+class OneActionTooMany(GymnasiumEnvs):
+    """The last action is taken for one that the environment does not have."""
+
+    def step(self, action: npt.NDArray[np.int64]) -> Tick:
+        return super().step(action + (action == self.num_actions - 1))
+
+
 _fault: Final = partial(Fault, component=Component.EXPLORATION)
 _RANDOM: Final = (
     "exploration.random-while-warming-up",
@@ -294,5 +310,19 @@ FAULTS: Final = (
         what="The schedule counts ticks of all environments instead of steps.",
         parts=Parts(trainer=EpsilonByTicks),
         caught_by=("exploration.follows-the-schedule.3-envs",),
+    ),
+    _fault(
+        name="warm-up-follows-epsilon",
+        seen=(),
+        what="While it warms up it explores by epsilon, and not at random.",
+        parts=Parts(trainer=WarmUpFollowsEpsilon),
+        caught_by=("exploration.random-while-warming-up-at-epsilon-zero",),
+    ),
+    _fault(
+        name="one-action-too-many",
+        seen=(),
+        what="An action is taken that the environment does not have.",
+        parts=Parts(envs=OneActionTooMany),
+        caught_by=("exploration.actions-in-the-space",),
     ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from probes.checks.check import Component
 from probes.subjects.core import Parts
@@ -20,6 +21,7 @@ class Fault:
         what: what it does, one sentence.
         parts: the core with it.
         caught_by: codes of checks that it must turn red; the first is the cheapest.
+        traits: of the core with it, as a subject declares them.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Fault:
     what: str
     parts: Parts
     caught_by: tuple[str, ...]
+    traits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

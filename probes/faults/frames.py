@@ -70,6 +70,15 @@ class OneBuffer(CoreSubject):
         return gymnasium.wrappers.TransformObservation(env, write, space)
 
 
+class ScaledBeyondItsSpace(CoreSubject):
+    """Frames are scaled to [0, 1], while the space still says bytes."""
+
+    def preprocess(self, emulator: Env) -> Env:
+        env = super().preprocess(emulator)
+        space = env.observation_space
+        return gymnasium.wrappers.TransformObservation(env, lambda obs: obs / 255, space)
+
+
 FAULTS: Final = (
     Fault(
         name="frame-skip-twice",
@@ -110,5 +119,13 @@ FAULTS: Final = (
         what="Every observation is handed out in the same buffer.",
         parts=Parts(subject=OneBuffer),
         caught_by=("frames.shared-memory",),
+    ),
+    Fault(
+        name="scaled-beyond-its-space",
+        seen=("https://github.com/thu-ml/tianshou/issues/440",),
+        component=Component.FRAMES,
+        what="Frames are scaled to [0, 1], while the space still says bytes.",
+        parts=Parts(subject=ScaledBeyondItsSpace),
+        caught_by=("frames.observations-in-their-space",),
     ),
 )

@@ -66,6 +66,24 @@ class OptimizerMadeAnew(Agent):
         super().apply_gradients()
 
 
+class WeightDecay(Agent):
+    """The optimizer decays the weights."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        for group in self.optimizer.param_groups:
+            group["weight_decay"] = 1e-2
+
+
+class RateFades(Agent):
+    """The learning rate falls with every update, though a constant was asked for."""
+
+    def apply_gradients(self) -> None:
+        super().apply_gradients()
+        for group in self.optimizer.param_groups:
+            group["lr"] *= 0.999
+
+
 def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...] = ()) -> Fault:
     """A fault that replaces the agent, described by its docstring."""
     return Fault(
@@ -98,4 +116,6 @@ FAULTS: Final = (
            )),
     _fault("optimizer-made-anew", OptimizerMadeAnew,
            "optimizer.remembers", "optimizer.steps-as-configured"),
+    _fault("weight-decay", WeightDecay, "optimizer.still-without-a-gradient"),
+    _fault("rate-fades", RateFades, "optimizer.rate-stays-to-the-end"),
 )  # fmt: skip

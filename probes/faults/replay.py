@@ -7,14 +7,17 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
+from dqn_core.envs.envs import Tick
+from dqn_core.envs.gymnasium_envs import GymnasiumEnvs
 from dqn_core.replay import Batch, Replay
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault
 from probes.subject import Array
-from probes.subjects.core import Parts
+from probes.subjects.core import CoreSubject, Parts
 
 
 class SampledAcrossWriteHead(Replay):
@@ -155,6 +158,22 @@ class MemoryTooLong(Replay):
         super().__init__(capacity_rows * 2, **others)
 
 
+class ArraysAsTheyCome(GymnasiumEnvs):
+    """Observations are passed on in the environment's own array, which it may use again."""
+
+    def step(self, action: npt.NDArray[np.int64]) -> Tick:
+        tick = super().step(action)
+        return tick._replace(next_obs=self._obs) if self.num_envs == 1 else tick
+
+
+class ScaledInPlace(CoreSubject):
+    """Observations are scaled in place where values are asked for."""
+
+    def q_values(self, obs: Array) -> Array:
+        obs *= 0.5 if obs.dtype.kind == "f" else 1
+        return super().q_values(obs)
+
+
 _fault: Final = partial(Fault, component=Component.REPLAY)
 
 FAULTS: Final = (
@@ -284,5 +303,25 @@ FAULTS: Final = (
         what="The memory holds twice as much as was asked for.",
         parts=Parts(replay=MemoryTooLong),
         caught_by=("replay.exactly-the-recent",),
+    ),
+    _fault(
+        name="arrays-as-they-come",
+        seen=(
+            "https://github.com/DLR-RM/stable-baselines3/issues/1435",
+            "https://github.com/Farama-Foundation/SuperSuit/pull/116",
+        ),
+        what="Observations are passed on in an array that is used again.",
+        parts=Parts(envs=ArraysAsTheyCome),
+        caught_by=(
+            "replay.copies-what-it-is-shown",
+            "world.branching.reused-array",
+        ),
+    ),
+    _fault(
+        name="scaled-in-place",
+        seen=(),
+        what="Observations are scaled in place where values are asked for.",
+        parts=Parts(subject=ScaledInPlace),
+        caught_by=("replay.observations-left-alone",),
     ),
 )

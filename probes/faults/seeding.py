@@ -17,8 +17,8 @@ from dqn_core.recipes.schema import Recipe
 from dqn_core.streams import Stream
 from probes.checks.check import Component
 from probes.faults.fault import Fault
-from probes.subject import Array
-from probes.subjects.core import Parts
+from probes.subject import Array, EnvMaker, Settings
+from probes.subjects.core import ASIDE, CoreSubject, Parts
 
 
 class ActionsUnseeded(Actor):
@@ -59,9 +59,9 @@ class GlobalSeeded(Agent):
 class SeedHardCoded(Trainer):
     """The seed is a constant: all runs are one."""
 
-    def __init__(self, recipe: Recipe, seed: int, *args: Any) -> None:
+    def __init__(self, recipe: Recipe, seed: int, *args: Any, **kwargs: Any) -> None:
         del seed
-        super().__init__(recipe, 0, *args)
+        super().__init__(recipe, 0, *args, **kwargs)
 
 
 class WeightsOfOneSeed(Agent):
@@ -98,6 +98,28 @@ class SeededAtEveryReset(GymnasiumEnvs):
         for index in np.flatnonzero(ended):
             self._obs[index], _ = self._envs[index].reset(seed=int(self._seeds[index]))
         return self._obs.copy()
+
+
+class DrawsOfOneSeed(CoreSubject):
+    """What is drawn from the memory does not depend on the seed."""
+
+    def __init__(self, make_env: EnvMaker, settings: Settings, *args: Any) -> None:
+        super().__init__(make_env, settings, *args)
+        self._aside = Stream(0, "replay", ASIDE)
+
+
+class SeedsCountedUp(Trainer):
+    """Each environment is seeded with the run's seed and its number: neighbours share some."""
+
+    def __init__(self, recipe: Recipe, seed: int, *args: Any, **kwargs: Any) -> None:
+        make_envs = kwargs["make_envs"]
+
+        def counted_up(*given: Any) -> Any:
+            envs = make_envs(*given)
+            envs._seeds = seed + np.arange(envs.num_envs)  # noqa: SLF001  # the fault
+            return envs
+
+        super().__init__(recipe, seed, *args, **(kwargs | {"make_envs": counted_up}))
 
 
 _fault: Final = partial(Fault, component=Component.SEEDING)
@@ -179,5 +201,19 @@ FAULTS: Final = (
         what="Every reset is given the same seed: all episodes start alike.",
         parts=Parts(envs=SeededAtEveryReset),
         caught_by=("seeding.episodes-start-differently",),
+    ),
+    _fault(
+        name="draws-of-one-seed",
+        seen=("https://github.com/google/dopamine/commit/238cd33",),
+        what="What is drawn from the memory does not depend on the seed.",
+        parts=Parts(subject=DrawsOfOneSeed),
+        caught_by=("seeding.draws-follow-the-seed",),
+    ),
+    _fault(
+        name="environment-seeds-counted-up",
+        seen=("https://github.com/ray-project/ray/issues/46986",),
+        what="Each environment is seeded with the run's seed and its number.",
+        parts=Parts(trainer=SeedsCountedUp),
+        caught_by=("seeding.neighbouring-runs-share-no-environment",),
     ),
 )

@@ -117,6 +117,34 @@ def _with_period(recipe: Recipe, updates: int) -> Recipe:
     return recipe.model_copy(update={"loop": loop})
 
 
+class SyncAssigns(Agent):
+    """A sync assigns the online network in place of copying its weights."""
+
+    def sync(self) -> None:
+        self.target_net = self.online_net
+
+
+TAU: Final = 0.1
+
+
+class Averages(Agent):
+    """Not a fault: a sync takes over a share of the online network, as the traits declare."""
+
+    share = TAU
+
+    @torch.no_grad()
+    def sync(self) -> None:
+        there, here = self.target_net.optimized_tensors, self.online_net.optimized_tensors
+        for target, online in zip(there, here, strict=True):
+            target.lerp_(online, self.share)
+
+
+class AverageSwapped(Averages):
+    """The shares of the average are swapped: the target network is nearly the online one."""
+
+    share = 1 - TAU
+
+
 def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...] = ()) -> Fault:
     """A fault that replaces the agent, described by its docstring."""
     return Fault(
@@ -182,4 +210,15 @@ FAULTS: Final = (
     _fault("synced-every-update", SyncedEveryUpdate,
            "target.moves-on-sync-only", "target.values-travel-by-syncs",
            seen=("https://github.com/sebtheiler/tutorials/issues/6",)),
+    Fault(
+        name="average-swapped",
+        seen=(),
+        component=Component.TARGET_NETWORK,
+        what="The shares of an averaged target network are swapped.",
+        parts=Parts(agent=AverageSwapped),
+        traits={"tau": TAU},
+        caught_by=("target.follows-the-average",),
+    ),
+    _fault("sync-assigns", SyncAssigns, "target.separate-storage", "target.moves-on-sync-only",
+           seen=("https://github.com/datawhalechina/easy-rl/issues/140",)),
 )  # fmt: skip

@@ -106,6 +106,31 @@ def _with_td(recipe: Recipe, **values: float) -> Recipe:
     return recipe.model_copy(update={"td": recipe.td.model_copy(update=values)})
 
 
+class RootOfMeanSquare(Agent):
+    """The loss is the root of the mean squared error: its gradient has one length always."""
+
+    def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        q, pullback = self.online_net.vjp(obs)
+        error = (q - target) * (weight > 0)
+        root = error.square().sum().div(len(q)).sqrt().clamp(min=1e-12)
+        pullback(td.loss_gradient(q, target, weight, "mse") / root)
+        self.apply_gradients()
+        self.updates += 1
+        return q
+
+
+class OthersPulledToZero(Agent):
+    """Targets of actions not taken are zero instead of the network's own values."""
+
+    def update(self, obs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        q, pullback = self.online_net.vjp(obs)
+        gradient = td.loss_gradient(q, target, weight, self.recipe.td.loss)
+        pullback(gradient + q.clamp(-1, 1) * (weight == 0) / len(q))
+        self.apply_gradients()
+        self.updates += 1
+        return q
+
+
 def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...] = ()) -> Fault:
     """A fault that replaces the agent, described by its docstring."""
     return Fault(
@@ -121,6 +146,7 @@ def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...]
 FAULTS: Final = (
     _fault("no-terminal-mask", NoTerminalMask,
            "td.terminal-masks-and-time-limits-bootstrap", "loss.aims-at-target",
+           "loss.ignores-values-after-an-end",
            "world.constant-reward.vector", "world.two-step-discounting.vector",
            seen=(
                "https://github.com/navneet-nmk/pytorch-rl/issues/2",
@@ -166,4 +192,7 @@ FAULTS: Final = (
                "https://github.com/vwxyzjn/cleanrl/commit/8343b01d",
            )),
     _fault("loss-summed", LossSummed, "loss.averages-over-rows"),
+    _fault("root-of-mean-square", RootOfMeanSquare, "loss.small-errors-count-less"),
+    _fault("others-pulled-to-zero", OthersPulledToZero, "loss.reaches-actions-taken-alone",
+           seen=("https://github.com/MoMe36/BranchingDQN/issues/2",)),
 )  # fmt: skip

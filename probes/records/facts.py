@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probes.outcome import Outcome
-from probes.subject import Misbehaviour, Records, Unsupported
+from probes.subject import BrokenProtocol, Records, Unsupported
 
 Vector = npt.NDArray[np.float64]
 Range = tuple[float, float]
@@ -77,7 +77,7 @@ def read_records(given: Any) -> Records:
         given: `Records`, or anything with some members of these names.
 
     Raises:
-        Misbehaviour: for columns that are not vectors, or do not fit together.
+        BrokenProtocol: for columns that are not vectors, or do not fit together.
     """
     found: dict[str, Any] = {}
     for name in (each.name for each in fields(Records)):
@@ -87,12 +87,16 @@ def read_records(given: Any) -> Records:
             continue
         found[name] = np.asarray(value, np.float64)
         if found[name].ndim != 1:
-            raise Misbehaviour(f"records().{name} of one dimension", f"it has {found[name].ndim}")
+            raise BrokenProtocol(
+                "shapes", f"records().{name} of one dimension", f"it has {found[name].ndim}"
+            )
     for one, other in (("episode_return", "episode_length"), ("epsilon", "epsilon_step")):
         if found[one] is not None and found[other] is not None:
             lengths = len(found[one]), len(found[other])
             if lengths[0] != lengths[1]:
-                raise Misbehaviour(f"as many {one} as {other}", f"there are {lengths}")
+                raise BrokenProtocol(
+                    "shapes", f"records() of as many {one} as {other}", f"there are {lengths}"
+                )
     return Records(**found)
 
 

@@ -22,6 +22,7 @@ import psutil
 from dqn_core.device import available_cores
 from dqn_core.processes import own_process
 from probes.checks.check import Check
+from probes.running.preflight import Inspection
 from probes.subject import SubjectError
 from reports.schema import Finding, FindingStatus
 
@@ -51,6 +52,19 @@ class WorkerLost(Exception):  # noqa: N818  # what happened, not an error of our
     """A worker process that gave no answer; says what became of it."""
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A subject whose preflight went well.
+
+    Attributes:
+        agent: as in `CheckJob`.
+        found: by it.
+    """
+
+    agent: str
+    found: Inspection
+
+
 class CheckWorker:
     """A process that serves one subject after the other, each in a fork of its own.
 
@@ -72,8 +86,12 @@ class CheckWorker:
             start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
 
-    def load(self, agent: str, fault: str) -> None:
-        """Lets the process load a subject, as in `CheckJob`, in place of the one before.
+    def load(self, job: CheckJob, *, frames: bool) -> Loaded:
+        """Lets the process load the subject of a job in place of the one before, and inspect it.
+
+        Args:
+            job: whose subject.
+            frames: whether it will be shown frames.
 
         Raises:
             SubjectError: if there is no such subject, or if its process ended, or hung, while it
@@ -82,15 +100,18 @@ class CheckWorker:
         try:
             if self.subject is not None:
                 self._send({"end": True})
-            self.subject = (agent, fault)
-            self._send({"agent": agent, "fault": fault})
+            self.subject = (job.agent, job.fault)
+            asked = {"agent": job.agent, "fault": job.fault, "seed": job.seed, "frames": frames}
+            self._send(asked)
             hello = self._answer(START_LIMIT_S)
         except WorkerLost as lost:
             # No check would fare better: each would wait for the same end.
-            raise SubjectError(f"agent: {agent or fault} could not be loaded: {lost}") from None
+            name = job.agent or job.fault
+            raise SubjectError(f"agent: {name} could not be loaded: {lost}") from None
         if "error" in hello:
             self.close()
             raise SubjectError(hello["error"])
+        return Loaded(job.agent, Inspection(**hello))
 
     def run(self, job: CheckJob) -> Finding:
         """Lets the process run a check on the subject that is loaded.
@@ -191,30 +212,39 @@ class Waiting:
             return job
 
 
-def run_jobs(jobs: Sequence[CheckJob], workers: int = 0) -> Iterator[tuple[CheckJob, Finding]]:
+def run_jobs(
+    jobs: Sequence[CheckJob], workers: int = 0
+) -> Iterator[tuple[CheckJob, Finding] | Loaded]:
     """Runs jobs in worker processes, and yields them as they are finished.
 
     Args:
         jobs: what to run.
         workers: how many processes at a time; one for each core, if zero.
 
+    Yields:
+        Jobs and their findings; and each subject, as often as a process has loaded it.
+
     Raises:
-        SubjectError: if a subject cannot be loaded; nothing more is run then.
+        SubjectError: if a subject cannot be loaded or is none; nothing more is run then.
     """
     waiting = Waiting(jobs)
-    finished: queue.SimpleQueue[tuple[CheckJob, Finding] | BaseException] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[tuple[CheckJob, Finding] | Loaded | BaseException]
+    finished = queue.SimpleQueue()
     stop = threading.Event()
+    frames = any(job.check.shows_frames for job in jobs)
     threads = [
-        threading.Thread(target=_work, args=(waiting, finished, stop), daemon=True)
+        threading.Thread(target=_work, args=(waiting, frames, finished, stop), daemon=True)
         for _ in range(min(workers or available_cores(), len(jobs)))
     ]
     for thread in threads:
         thread.start()
     try:
-        for _ in jobs:
+        left = len(jobs)
+        while left:
             result = finished.get()
             if isinstance(result, BaseException):
                 raise result
+            left -= not isinstance(result, Loaded)
             yield result
     finally:
         stop.set()
@@ -224,7 +254,8 @@ def run_jobs(jobs: Sequence[CheckJob], workers: int = 0) -> Iterator[tuple[Check
 
 def _work(
     waiting: Waiting,
-    finished: queue.SimpleQueue[tuple[CheckJob, Finding] | BaseException],
+    frames: bool,  # noqa: FBT001  # passed by a thread
+    finished: queue.SimpleQueue[tuple[CheckJob, Finding] | Loaded | BaseException],
     stop: threading.Event,
 ) -> None:
     """Serves what is waiting, with another worker process only where one was lost."""
@@ -238,7 +269,7 @@ def _work(
             try:
                 worker = worker or CheckWorker(stop)
                 if worker.subject != (job.agent, job.fault):
-                    worker.load(job.agent, job.fault)
+                    finished.put(worker.load(job, frames=frames))
                 finding = worker.run(job)
             except WorkerLost as lost:
                 worker = None
@@ -255,10 +286,10 @@ def _of_lost(job: CheckJob, reason: str, wall_s: float) -> Finding:
     return Finding(
         check=job.check.code,
         component=job.check.component,
-        status=FindingStatus.RED,
+        status=FindingStatus.ERROR,
         expected="an answer",
         actual=reason,
-        compared=1,
+        compared=0,
         wall_s=wall_s,
         hint="the subject ended or blocked its own process",
     )

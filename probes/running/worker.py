@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Never, TextIO
 
 import torch
@@ -20,8 +21,11 @@ import torch
 from dqn_core.device import prepare_device
 from probes.checks.registry import check_named
 from probes.faults.catalogue import UnknownFaultError, fault_named
+from probes.running.expected import ExpectedError
+from probes.running.preflight import Inspection, inspect_subject
 from probes.running.run_check import run_check
 from probes.subject import Factory, SubjectError, load_factory
+from probes.traits import TraitError, read_traits
 
 
 def chosen_factory(agent: str, fault: str) -> Factory:
@@ -40,9 +44,9 @@ def chosen_factory(agent: str, fault: str) -> Factory:
 def serve() -> None:
     """Answers lines: a subject, checks of it, {"end": true}, the next subject, and so on.
 
-    {"agent": name, "fault": name} is answered by {"ready": true} or {"error": why};
-    {"check": code, "seed": n} by the finding, or by {"lost": exit code} if the subject's process
-    ended instead, negative for a signal.
+    {"agent": name, "fault": name, "seed": n, "frames": bool} is answered by an `Inspection` or
+    {"error": why}; {"check": code, "seed": n} by the finding, or by {"lost": exit code} if the
+    subject's process ended instead, negative for a signal.
     """
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
@@ -64,7 +68,7 @@ def serve() -> None:
 
 
 def _serve_and_exit(
-    subject: dict[str, str], asked: Iterator[dict[str, Any]], answers: TextIO, ending: int
+    subject: dict[str, Any], asked: Iterator[dict[str, Any]], answers: TextIO, ending: int
 ) -> Never:
     """Serves one subject until its end, which is noted in the pipe `ending`."""
     code = 1
@@ -82,18 +86,25 @@ def _serve_and_exit(
 
 
 def _serve_subject(
-    subject: dict[str, str], asked: Iterator[dict[str, Any]], answers: TextIO
+    subject: dict[str, Any], asked: Iterator[dict[str, Any]], answers: TextIO
 ) -> None:
+    found = Inspection()
     try:
         factory = chosen_factory(subject["agent"], subject["fault"])
-    except (SubjectError, UnknownFaultError) as error:
+        if subject["fault"]:  # what it does to the core is for the checks to say
+            found = Inspection(traits=dict(fault_named(subject["fault"]).traits))
+        else:
+            found = inspect_subject(factory, subject["seed"], frames=subject["frames"])
+    except (ExpectedError, SubjectError, TraitError, UnknownFaultError) as error:
         answers.write(json.dumps({"error": str(error)}) + "\n")
         return
-    answers.write(json.dumps({"ready": True}) + "\n")
+    answers.write(json.dumps(asdict(found)) + "\n")
+    traits = read_traits(found.traits)
     for order in asked:
         if "end" in order:
             return
-        finding = run_check(check_named(order["check"]), factory, order["seed"])
+        check = check_named(order["check"])
+        finding = run_check(check, factory, order["seed"], found.declined, traits)
         answers.write(finding.model_dump_json() + "\n")
 
 

@@ -60,11 +60,13 @@ class WorldEnv(gymnasium.Env[npt.NDArray[Any], int]):
     Args:
         world: the table.
         view: how its states look.
+        reuses_array: whether all observations are shown in one and the same array.
     """
 
-    def __init__(self, world: World, view: View) -> None:
+    def __init__(self, world: World, view: View, *, reuses_array: bool = False) -> None:
         self.world = world
         self.view = view
+        self._array = np.empty_like(observe(world, [0], view)) if reuses_array else None
         shown = observe(world, [0], view)
         self.observation_space = gymnasium.spaces.Box(0, 255, shown.shape, shown.dtype.type)
         self.action_space = gymnasium.spaces.Discrete(world.num_actions)  # type: ignore[assignment]  # np.int64 against int
@@ -80,15 +82,22 @@ class WorldEnv(gymnasium.Env[npt.NDArray[Any], int]):
             self._noise_due.clear()
         starts = self.world.starts
         self._passed = [starts[int(self.np_random.random() * len(starts))]]
-        return observe(self.world, self._passed, self.view), {}
+        return self._show(), {}
 
     def step(self, action: int) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Takes an action."""
         world, here = self.world, (self._passed[-1], int(action))
         self._passed.append(int(world.next_state[here]))
         reward = float(world.reward[here]) + self._noise(here)
-        obs = observe(world, self._passed, self.view)
-        return obs, reward, bool(world.terminated[here]), bool(world.truncated[here]), {}
+        ended, cut = bool(world.terminated[here]), bool(world.truncated[here])
+        return self._show(), reward, ended, cut, {}
+
+    def _show(self) -> npt.NDArray[Any]:
+        obs = observe(self.world, self._passed, self.view)
+        if self._array is None:
+            return obs
+        self._array[...] = obs
+        return self._array
 
     def _noise(self, here: tuple[int, int]) -> float:
         """Up or down at random, and the next time the other way: means are exact over pairs."""

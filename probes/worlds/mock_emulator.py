@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
-from probes.subject import Array, Misbehaviour
+from probes.subject import Array, BrokenProtocol
 
 Plane = npt.NDArray[np.float64]
 
@@ -118,10 +118,10 @@ class Emulator(gymnasium.Env[npt.NDArray[np.uint8], int]):
         """Emulates one raw frame.
 
         Raises:
-            Misbehaviour: after the end of a game.
+            BrokenProtocol: after the end of a game.
         """
         if not self._running:
-            raise Misbehaviour("reset() after the end of a game", "step() was called")
+            raise BrokenProtocol("ends", "reset() after the end of a game", "step() was called")
         self.frame += 1
         self.pressed.append(int(action))
         self._waits &= action != FIRE
@@ -169,15 +169,17 @@ def planes(obs: Any) -> Plane:
         obs: one frame or a stack, channels first or last; bytes, or floats from 0 to 1.
 
     Raises:
-        Misbehaviour: if it is neither.
+        BrokenProtocol: if it is neither.
     """
     given = np.asarray(obs)
     frames = given.squeeze()
     if frames.ndim == 2:
         frames = frames[None]
     if frames.ndim != 3:
-        raise Misbehaviour(
-            "observations of one frame or a stack, such as [4, 84, 84]", f"shape {given.shape}"
+        raise BrokenProtocol(
+            "shapes",
+            "observations of one frame or a stack, such as [4, 84, 84]",
+            f"shape {given.shape}",
         )
     frames = np.moveaxis(frames, int(np.argmin(frames.shape)), 0).astype(np.float64)
     of_one = given.dtype.kind == "f" and frames.max() <= 1

@@ -107,14 +107,23 @@ class StampedEnv(gymnasium.Env[Array, int]):
             a pixel below, the first frame repeated where the episode is younger than a stack.
         ledger: where everything is noted.
         reward: of the step taken at a stamp.
+        reuses_array: whether all observations are shown in one and the same array.
     """
 
     def __init__(
-        self, number: int, view: View, ledger: Ledger, reward: Reward = distinct_reward
+        self,
+        number: int,
+        view: View,
+        ledger: Ledger,
+        reward: Reward = distinct_reward,
+        *,
+        reuses_array: bool = False,
     ) -> None:
         self.view = view
         self.ledger = ledger
         self.reward = reward
+        self._reuses_array = reuses_array
+        self._array: Array | None = None
         # Below every episode: the first one is number 0.
         self._stamp = Stamp(number, -1, 0)
         frames = gymnasium.spaces.Box(0, 255, (STACK, FRAME_SIDE, FRAME_SIDE), np.uint8)
@@ -143,7 +152,11 @@ class StampedEnv(gymnasium.Env[Array, int]):
     def _show(self) -> Array:
         obs = draw_vector(self._stamp) if self.view == "vector" else draw_stack(self._stamp)
         self.ledger.shown[self._stamp] = obs
-        return obs.copy()
+        if not self._reuses_array:
+            return obs.copy()
+        self._array = obs.copy() if self._array is None else self._array
+        self._array[...] = obs
+        return self._array
 
 
 def draw_vector(stamp: Stamp) -> Array:

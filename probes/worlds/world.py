@@ -6,7 +6,7 @@ right and faulty values is what a probe must be able to see, hence its tolerance
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 Table = npt.NDArray[np.float64]
 
 STACK: Final = 4  # frames in an observation
+SAME: Final = 1e-9  # values are solved to about as much
 BLANK: Final = -1  # a picture with nothing in it
 
 Semantics = Literal[
@@ -26,6 +27,7 @@ Semantics = Literal[
     "discount missing",  # gamma is 1
     "discount twice",  # gamma is squared
     "bootstrap lost",  # next values are zero
+    "n rewards, one discount",  # after n rewards it bootstraps with gamma, not gamma**n
     "two steps at most",  # rewards reach one step back, and no further
     "behaviour's value",  # the mean over the next actions, which is what SARSA learns at random
     "minimum",  # the least of the next actions
@@ -59,6 +61,8 @@ class World:
         starts: states in which an episode begins, equally likely.
         pictures: what each state's newest frame shows: a place, or `BLANK`.
         separates: the faulty semantics that this world must distinguish from the right ones.
+        n_step: rewards that a learner sums before it bootstraps, acting at random meanwhile. It
+            changes nothing in the world, but what it teaches.
     """
 
     name: str
@@ -71,6 +75,7 @@ class World:
     starts: tuple[int, ...]
     pictures: tuple[int, ...]
     separates: tuple[Semantics, ...]
+    n_step: int = 1
 
     @property
     def num_states(self) -> int:
@@ -106,7 +111,7 @@ class World:
         return [self.pictures[state] for state in padded[-STACK:]]
 
     def solve(self, gamma: float, semantics: Semantics = "right") -> Table:
-        """Optimal Q-values by value iteration, exact to float64.
+        """Q-values by value iteration, exact to float64: the optimal ones, where `n_step` is 1.
 
         Args:
             gamma: discount per step, below 1.
@@ -116,7 +121,8 @@ class World:
             [S, A] float64.
 
         References:
-            Sutton & Barto 2018, section 4.4 (value iteration), equation 3.20 (optimality).
+            Sutton & Barto 2018, section 4.4 (value iteration), equation 3.20 (optimality);
+            equation 7.1 (n-step returns).
         """
         q = np.zeros_like(self.reward)
         for _ in range(10_000):
@@ -130,11 +136,14 @@ class World:
         """A quarter of the distance from the right values to the nearest faulty ones.
 
         The distance is the largest difference over the table: a probe is red as soon as a single
-        value is off by more than the tolerance, so no fault can hide behind the average.
+        value is off by more than the tolerance, so no fault can hide behind the average. Where
+        several rewards are summed, some semantics come to the right values, and 0.0 is returned
+        where all do.
         """
         right = self.solve(gamma)
         distances = [np.abs(self.solve(gamma, faulty) - right).max() for faulty in self.separates]
-        return float(min(distances)) / 4
+        apart = [float(distance) for distance in distances if distance > SAME]
+        return min(apart, default=0.0) / 4
 
     def resembling(self, values: Table, gamma: float) -> list[Semantics]:
         """The separated semantics nearest to values [S, A], if they are within the tolerance."""
@@ -157,6 +166,7 @@ def backup(
     reward: Table | None = None,
     ended: npt.NDArray[np.bool_] | None = None,
     next_value: Table | None = None,
+    discounts: Sequence[float] = (),
 ) -> Table:
     """One sweep of value iteration; what is given replaces the world's own.
 
@@ -167,6 +177,7 @@ def backup(
         reward: [S, A].
         ended: [S, A], where nothing is bootstrapped.
         next_value: [S, A], value of what each transition leads to.
+        discounts: of the bootstrapped value after 1, 2, ... rewards; powers of gamma, if not given.
 
     Returns:
         [S, A], values after it.
@@ -174,7 +185,15 @@ def backup(
     reward = world.reward if reward is None else reward
     ended = world.terminated if ended is None else ended
     next_value = q.max(axis=1)[world.next_state] if next_value is None else next_value
-    return reward + gamma * np.where(ended, 0.0, next_value)
+    discounts = discounts or [gamma**k for k in range(1, world.n_step + 1)]
+    # From the last reward of a sum to the first one; a time limit ends the sum before.
+    summed = gamma ** (world.n_step - 1) * reward
+    summed = summed + np.where(ended, 0.0, discounts[-1] * next_value)
+    for k in range(world.n_step - 1, 0, -1):
+        going_on = summed.mean(axis=1)[world.next_state]
+        following = np.where(world.truncated, discounts[k - 1] * next_value, going_on)
+        summed = gamma ** (k - 1) * reward + np.where(ended, 0.0, following)
+    return summed
 
 
 def _truncated_noisy_reward(world: World) -> Table:
@@ -216,6 +235,7 @@ BACKUPS: Final[dict[Semantics, Callable[[World, Table, float], Table]]] = {
     "final observation lost": lambda w, q, g: backup(w, q, g, next_value=_next_episodes(w, q)),
     "discount missing": lambda w, q, _: backup(w, q, 1.0),
     "discount twice": lambda w, q, g: backup(w, q, g**2),
+    "n rewards, one discount": lambda w, q, g: backup(w, q, g, discounts=[g] * w.n_step),
     "bootstrap lost": lambda w, q, _: backup(w, q, 0.0),
     "two steps at most": lambda w, _, g: _two_steps_back(w, g),
     "behaviour's value": lambda w, q, g: backup(w, q, g, next_value=q.mean(axis=1)[w.next_state]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
 
 import numpy as np
 
@@ -72,4 +72,6 @@ class WithoutReplay(DQN):
 def without_replay(make_env, settings):
     """Has nothing to sample from."""
     envs = [make_env() for _ in range(settings.num_envs)]
-    return WithoutReplay(envs, replace(settings, capacity=1))
+    subject = WithoutReplay(envs, settings)
+    subject.memory = deque(maxlen=1)
+    return subject

@@ -26,7 +26,8 @@ class Linear:
         self.optimizer = SimpleNamespace(step=lambda: None)
         self.memory: list[tuple[np.ndarray, int, float]] = []
         self.steps = 0
-        self.obs = [env.reset(seed=settings.seed + n)[0] for n, env in enumerate(self.envs)]
+        first = 10_000 * settings.seed
+        self.obs = [env.reset(seed=first + n)[0] for n, env in enumerate(self.envs)]
 
     def epsilon(self) -> float:
         settings = self.settings

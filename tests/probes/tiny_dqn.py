@@ -43,7 +43,8 @@ class TinyDqn:
 
     def targets(self, transitions):
         _, _, reward, next_obs, terminated = map(torch.from_numpy, transitions)
-        return reward + self.settings.gamma * ~terminated * self.bootstrap(next_obs)
+        following = torch.where(terminated, 0.0, self.bootstrap(next_obs))
+        return reward + self.settings.gamma * following
 
     def td_targets(self, transitions):
         return self.targets(transitions).detach().numpy()

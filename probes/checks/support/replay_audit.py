@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
-from probes.checks.support.testbed import Testbed, Trial
+from probes.checks.support.testbed import PLAIN, Testbed, Trial
 from probes.outcome import Outcome
-from probes.subject import Misbehaviour, Transitions
+from probes.subject import BrokenProtocol, Transitions
+from probes.traits import Traits
 from probes.worlds.env import View
 from probes.worlds.stamped_env import (
     Ledger,
@@ -29,6 +30,7 @@ LOOK: Final = 16  # transitions at each look: one in 64 is missed by all looks o
 
 # Draws for each transition that a memory holds: any one is missed by them once in e^32 times.
 DRAWS: Final = 32
+ROUNDED: Final = 0.25  # rewards are whole numbers here, and their sums quarters apart or more
 ENDED: Final = {True: "ended by the task", False: "not ended by the task"}
 
 # What can be wrong with a transition.
@@ -61,7 +63,12 @@ class AuditTally:
 
 
 def stamped_trial(
-    testbed: Testbed, view: View = "vector", reward: Reward = distinct_reward, **settings: Any
+    testbed: Testbed,
+    view: View = "vector",
+    reward: Reward = distinct_reward,
+    *,
+    reuses_array: bool = False,
+    **settings: Any,
 ) -> tuple[Trial, Ledger]:
     """A subject in the counter world, acting at random, and the ledger of all its environments.
 
@@ -69,19 +76,22 @@ def stamped_trial(
         testbed: what the check is run on.
         view: of the observations.
         reward: of each step.
-        settings: fields of `Settings`; by default one update a step, late and gentle.
+        reuses_array: whether each environment shows all observations in one array.
+        settings: fields of `Settings`; by default few and gentle updates.
     """
     ledger = Ledger()
     defaults = {
         "capacity": CAPACITY,
         "total_steps": STEPS,
-        "warmup_steps": STEPS * 3 // 4,
+        "warmup_steps": CAPACITY,
         "batch_size": LOOK,
+        "train_period_steps": 4,
         "learning_rate": 1e-4,
-        "sync_period_updates": 12,
+        "sync_period_updates": 4,
     }
     trial = testbed.trial(
-        lambda number: StampedEnv(number, view, ledger, reward), **(defaults | settings)
+        lambda number: StampedEnv(number, view, ledger, reward, reuses_array=reuses_array),
+        **(defaults | settings),
     )
     return trial, ledger
 
@@ -112,14 +122,16 @@ def draw(trial: Trial, size: int) -> Transitions:
     """Transitions from the replay memory, held to the protocol.
 
     Raises:
-        Misbehaviour: for columns of other shapes.
+        BrokenProtocol: for columns of other shapes.
     """
     drawn = Transitions(*map(np.array, trial.subject.sample(size)))  # copies: they may be reused
     obs_shape = (size, *(trial.watched[0].observation_space.shape or ()))
     for name, column in drawn._asdict().items():
         due = obs_shape if name.endswith("obs") else (size,)
         if column.shape != due:
-            raise Misbehaviour(f"sample({size}).{name} of shape {due}", f"it has {column.shape}")
+            raise BrokenProtocol(
+                "shapes", f"sample({size}).{name} of shape {due}", f"it has {column.shape}"
+            )
     return drawn
 
 
@@ -129,10 +141,18 @@ def sampled_stamps(trial: Trial, size: int) -> Iterator[Stamp]:
         yield from read_stamps(draw(trial, LOOK).obs)
 
 
-def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, AuditTally]:
+def audit(
+    ledger: Ledger, drawn: Transitions, traits: Traits = PLAIN, gamma: float = 1.0
+) -> dict[Aspect, AuditTally]:
     """Holds transitions against what happened, each of their aspects by itself.
 
     What follows the end of the task is not looked at: its value is never used.
+
+    Args:
+        ledger: of what happened.
+        drawn: from the replay memory.
+        traits: of the subject; with n-step returns a transition spans several steps.
+        gamma: discount of the rewards of these steps.
     """
     tallies: dict[Aspect, AuditTally] = {
         aspect: AuditTally()
@@ -141,7 +161,7 @@ def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, AuditTally]:
     rows = zip(
         read_stamps(drawn.obs),
         drawn.action.tolist(),
-        np.rint(drawn.reward.astype(np.float64)).tolist(),
+        drawn.reward.astype(np.float64).tolist(),
         read_stamps(drawn.next_obs),
         drawn.terminated.astype(bool).tolist(),
         strict=True,
@@ -152,28 +172,73 @@ def audit(ledger: Ledger, drawn: Transitions) -> dict[Aspect, AuditTally]:
         stored = "one is stored" if ended else "no step is taken"
         tallies["dead step"].note("no step is taken", stored, f"at the end, {here}")
         if not ended:
-            _hold(tallies, here, taken, (action, reward, following, terminated))
+            span = spanned(ledger, here, traits.n_step, gamma)
+            _hold(tallies, here, span, (action, _near(reward, span, traits), following, terminated))
     return tallies
+
+
+class Span(NamedTuple):
+    """Some steps in a row as one transition.
+
+    Attributes:
+        taken: the first action, the discounted sum of the rewards, and how the last step ended.
+        following: where it leads.
+    """
+
+    taken: Taken
+    following: Stamp
+
+
+def spanned(ledger: Ledger, here: Stamp, n_step: int, gamma: float) -> Span | None:
+    """The steps that were taken from an observation on, up to so many or the end of the episode.
+
+    Returns:
+        None if there was no step.
+    """
+    if here not in ledger.taken:
+        return None
+    action, total = ledger.taken[here].action, 0.0
+    terminated = truncated = False
+    for number in range(n_step):
+        step = ledger.taken.get(here)
+        if step is None:  # not yet taken: the sum would be incomplete
+            break
+        total += gamma**number * step.reward
+        here, terminated, truncated = here.following, step.terminated, step.truncated
+        if terminated or truncated:
+            break
+    return Span(Taken(action, total, terminated, truncated), here)
+
+
+def _near(reward: float, span: Span | None, traits: Traits) -> float:
+    """A stored reward; the given one, if it is that one but for rounding, clipping or scaling."""
+    if span is None:
+        return reward
+    given = span.taken.reward
+    most = traits.reward_clip or np.inf
+    meant = (given, float(np.clip(given, -most, most)) * traits.reward_scale)
+    return given if any(abs(reward - one) < ROUNDED for one in meant) else reward
 
 
 def _hold(
     tallies: dict[Aspect, AuditTally],
     here: Stamp,
-    taken: Taken | None,
+    span: Span | None,
     stored: tuple[int, float, Stamp, bool],
 ) -> None:
-    """Holds one stored transition against the step taken there."""
+    """Holds one stored transition against the steps taken there."""
     action, reward, following, terminated = stored
     whole = tallies["transition"]
-    if taken is None:
+    if span is None:
         whole.note("observations that were shown", f"one of {here}", "in memory")
         return
+    taken = span.taken
     whole.note(taken.action, action, f"action of {here}")
     whole.note(taken.reward, reward, f"reward of {here}")
     if taken.truncated:
-        tallies["final observation"].note(here.following, following, "at a time limit, next_obs")
+        tallies["final observation"].note(span.following, following, "at a time limit, next_obs")
         tallies["time limit"].note(ENDED[False], ENDED[terminated], str(here))
         return
     whole.note(ENDED[taken.terminated], ENDED[terminated], str(here))
     if not taken.terminated:
-        whole.note(here.following, following, "next_obs")
+        whole.note(span.following, following, "next_obs")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -13,17 +13,21 @@ import numpy.typing as npt
 
 from probes.subject import (
     Array,
+    BrokenProtocol,
     Env,
     Factory,
-    Misbehaviour,
     Settings,
     Unsupported,
     WhiteBox,
     q_table,
 )
+from probes.traits import Traits
 
 # A subject may train on whole rollouts; more than this beyond what was asked is no rounding.
 ROUNDING_STEPS: Final = 256
+FRAMES: Final = "frames"  # what a subject that is made for vectors alone declines
+FRAME_AXES: Final = 3
+PLAIN: Final = Traits()
 
 
 @dataclass
@@ -70,17 +74,21 @@ class Watched(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Takes a step, and holds the subject to the protocol.
 
         Raises:
-            Misbehaviour: for an action outside the space, a step after the end of an episode, or an
-                observation that was changed in place.
+            BrokenProtocol: for an action outside the space, a step after the end of an episode,
+                or an observation that was changed in place.
         """
         self._before_step()
         if not self._running:
-            raise Misbehaviour("reset() after the end of an episode", "step() was called")
+            raise BrokenProtocol("ends", "reset() after the end of an episode", "step() was called")
         if self._shown is not None and self._shown.tobytes() != self._bytes:
-            raise Misbehaviour("observations left as they are", "one was changed in place")
+            raise BrokenProtocol(
+                "observations", "observations left as they are", "one was changed in place"
+            )
         space = cast("gymnasium.spaces.Discrete", self.action_space)
         if np.ndim(action) != 0 or not 0 <= int(action) < int(space.n):
-            raise Misbehaviour(f"actions from 0 to {int(space.n) - 1}", f"it took {action!r}")
+            raise BrokenProtocol(
+                "actions", f"actions from 0 to {int(space.n) - 1}", f"it took {action!r}"
+            )
         self.log.actions.append(int(action))
         obs, reward, terminated, truncated, info = super().step(int(action))
         self._running = not (terminated or truncated)
@@ -103,6 +111,7 @@ class Trial:
         factory: of the subject.
         make_env: called for each environment, with its number.
         settings: for the subject.
+        declined: what it does not do, and why; of `FRAMES` it is shown none.
 
     Raises:
         Unsupported: if the subject declares by `max_envs` that it plays fewer environments.
@@ -114,7 +123,11 @@ class Trial:
     """
 
     def __init__(
-        self, factory: Factory, make_env: Callable[[int], Env], settings: Settings
+        self,
+        factory: Factory,
+        make_env: Callable[[int], Env],
+        settings: Settings,
+        declined: Mapping[str, str],
     ) -> None:
         self.settings = settings
         self.watched: list[Watched] = []
@@ -128,6 +141,8 @@ class Trial:
 
         def make() -> Env:
             env = Watched(make_env(len(self.watched)), notice)
+            if FRAMES in declined and len(env.observation_space.shape or ()) == FRAME_AXES:
+                raise Unsupported(f"declined: {FRAMES}")
             self.watched.append(env)
             return env
 
@@ -148,7 +163,7 @@ class Trial:
         """Lets the subject train.
 
         Raises:
-            Misbehaviour: if it took fewer steps than asked for.
+            BrokenProtocol: if it took fewer steps than asked for.
             Unsupported: once it takes many more, or if it played fewer environments than asked for.
         """
         before = self.steps
@@ -157,7 +172,9 @@ class Trial:
         self._most_steps = math.inf
         taken = self.steps - before
         if taken < steps:
-            raise Misbehaviour(f"train({steps}) to take {steps} steps", f"it took {taken}")
+            raise BrokenProtocol(
+                "steps", f"train({steps}) to take {steps} steps", f"it took {taken}"
+            )
         if self.steps >= self.settings.num_envs:
             self._require_envs(len(self.played))
 
@@ -178,12 +195,16 @@ class Testbed:
     Attributes:
         factory: of the subject.
         seed: of everything the check draws, and of the subject.
+        declined: what the subject does not do, and why.
+        traits: of the subject, as it declares them.
     """
 
     __test__ = False  # pytest collects what is named Test
 
     factory: Factory
     seed: int
+    declined: Mapping[str, str] = field(default_factory=dict)
+    traits: Traits = PLAIN
 
     def trial(self, make_env: Callable[[int], Env], **settings: Any) -> Trial:
         """Sets a subject up in environments.
@@ -191,5 +212,13 @@ class Testbed:
         Args:
             make_env: from the number of an environment to the environment.
             settings: fields of `Settings`; the seed is the testbed's, if not given.
+
+        Raises:
+            Unsupported: if the subject is always double DQN, or always plain, and is asked for the
+                other.
         """
-        return Trial(self.factory, make_env, Settings(**({"seed": self.seed} | settings)))
+        asked = Settings(**({"seed": self.seed} | settings))
+        always = self.traits.double
+        if None not in {always, asked.double} and always != asked.double:
+            raise Unsupported(f"agent with traits double {always} is asked for the other form")
+        return Trial(self.factory, make_env, asked, self.declined)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from probes.checks.support.global_generators import global_generators
 from probes.checks.support.testbed import Testbed, Trial
-from probes.subject import Array, Misbehaviour, Transitions, WhiteBox
+from probes.subject import Array, Misbehaviour, Transitions, Unsupported, WhiteBox
 from probes.worlds.env import VECTOR_SIZE, WorldEnv
 from probes.worlds.tables import BRANCHING
 
@@ -21,6 +22,7 @@ Vector = npt.NDArray[np.float64]
 ACTIONS: Final = BRANCHING.num_actions  # of a subject by hand
 # A factor on next observations: their values are then far from zero, and a wrong use of them shows.
 FAR: Final = np.float32(100.0)
+ASIDE: Final = 20_260_101  # of the global generators during an update by hand
 NEVER: Final = 1_000_000  # updates between syncs: there is none while a check looks on
 
 
@@ -101,6 +103,32 @@ def off(actual: Vector, expected: Vector) -> float:
     return float(np.linalg.norm(actual - expected)) / length if length else np.inf
 
 
+def value_gradients(trial: Trial, obs: Array) -> Vector:
+    """The gradient of each Q-value of an observation, [A, P], over the trained parameters.
+
+    Args:
+        trial: of a subject with an `online_net` of torch.
+        obs: [1, *obs_shape].
+
+    Raises:
+        Unsupported: if calling the network does not give the subject's Q-values.
+    """
+    network, parameters = trial.subject.online_net, trained(trial.subject.online_net)
+    shown = torch.from_numpy(obs).to(parameters[0].device)
+    with torch.enable_grad():
+        values = network(shown)
+        if not torch.is_tensor(values) or values.ndim != 2 or not values.requires_grad:
+            raise Unsupported("not offered: online_net(obs) that returns Q-values [B, A]")
+        if not np.allclose(values.detach().cpu().numpy(), trial.q_table(obs), rtol=1e-3, atol=1e-4):
+            raise Unsupported("not offered: online_net(obs) that returns the Q-values themselves")
+        return np.stack(
+            [
+                flat(torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=False))
+                for value in values[0]
+            ]
+        )
+
+
 @contextmanager
 def kept(*modules: nn.Module) -> Iterator[None]:
     """Puts parameters and buffers back, in place, as they were on entry."""
@@ -165,6 +193,9 @@ def update(subject: WhiteBox, transitions: Transitions) -> list[Tensor]:
 
 
 def gradient(subject: WhiteBox, transitions: Transitions) -> Vector:
-    """The gradient of an update, in one vector; the weights are put back."""
-    with kept(subject.online_net):
+    """The gradient of an update, in one vector; the weights are put back.
+
+    What a network draws from the global generators, such as noise, is the same each time.
+    """
+    with kept(subject.online_net), global_generators(ASIDE):
         return flat(update(subject, transitions))

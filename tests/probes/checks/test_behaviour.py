@@ -13,9 +13,10 @@ from reports.schema import FindingStatus
 from tests.probes.linear import Linear
 
 CHECKS = (*exploration.CHECKS, *cadence.CHECKS, *seeding.CHECKS)
+BLACK_BOX = [check for check in CHECKS if "sample" not in check.needs]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.code)
+@pytest.mark.parametrize("check", BLACK_BOX, ids=lambda check: check.code)
 def test_a_healthy_agent_of_another_kind_is_green(check):
     for seed in range(2):
         finding = run_check(check, Linear, seed)
@@ -70,7 +71,7 @@ class Careless(Linear):
 def test_what_no_planted_fault_does_is_found_too(subject, code, told):
     check = next(check for check in CHECKS if check.code == code)
     finding = run_check(check, subject, seed=0)
-    assert finding.status is FindingStatus.RED
+    assert finding.status is (FindingStatus.ADVICE if check.advises else FindingStatus.RED)
     assert told in finding.actual
 
 

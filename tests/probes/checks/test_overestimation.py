@@ -19,9 +19,10 @@ from probes.checks.overestimation import (
     OBSERVATIONS,
     OVERESTIMATION,
     PRIZE,
-    SETTINGS,
-    SPELL_STEPS,
+    SPELLS_STEPS,
+    WARMUP_STEPS,
     TurningRewards,
+    settings_of,
 )
 from probes.checks.registry import check_named
 from probes.running.run_check import run_check
@@ -29,6 +30,7 @@ from probes.subject import Settings, Unsupported
 from reports.schema import FindingStatus
 
 PLAIN, DOUBLE = (check.code for check in CHECKS)
+SPELL_STEPS = SPELLS_STEPS[0]
 
 # The next value, from the second state's Q-values [A] in the online and in the target table.
 FORMS = {
@@ -109,10 +111,14 @@ def found(code, form=None, seed=0, **words):
 @pytest.mark.parametrize("direction", [1, 2])
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_rewards_turn_and_are_worth_nothing_in_the_long_run(first, direction):
-    check_env(TurningRewards(first, direction), skip_render_check=True)
+    check_env(TurningRewards(first, direction, SPELL_STEPS), skip_render_check=True)
     paid = np.zeros((6, 3))
     for action in range(3):
-        env = TurningRewards(first, direction)
+        env = TurningRewards(first, direction, SPELL_STEPS)
+        for _ in range(WARMUP_STEPS // 2):  # the rest of a spell before the first
+            env.reset()
+            env.step(action)
+            env.step(action)
         for spell, _ in product(range(6), range(SPELL_STEPS // 2)):
             env.reset(seed=0)  # which does not put the rewards back
             obs, reward, *ends, _ = env.step(action)
@@ -129,9 +135,11 @@ def test_rewards_turn_and_are_worth_nothing_in_the_long_run(first, direction):
 @pytest.mark.parametrize("form", WORTH)
 def test_each_form_of_target_overestimates_by_what_is_known(form):
     for seed in range(3):
-        env = TurningRewards(seed, 1 + seed % 2)
-        learner = TableLearner(form, lambda env=env: env, Settings(seed=seed, **SETTINGS))
-        learner.train(5 * SPELL_STEPS - 4)  # a sync is due then
+        env = TurningRewards(seed, 1 + seed % 2, SPELL_STEPS)
+        learner = TableLearner(
+            form, lambda env=env: env, Settings(seed=seed, **settings_of(SPELL_STEPS))
+        )
+        learner.train(WARMUP_STEPS + 5 * SPELL_STEPS - 4)  # a sync is due then
         known = WORTH[form] * OVERESTIMATION
         np.testing.assert_allclose(learner.online[0], known, atol=OVERESTIMATION / 8)
 
@@ -162,9 +170,9 @@ def test_what_a_mean_or_a_network_for_both_cannot_be_told_from():
 
 
 @pytest.mark.parametrize("code", [PLAIN, DOUBLE])
-def test_values_that_do_not_follow_the_rewards_are_red_and_said_to_show_nothing(code):
-    finding = found(code, rate=1e-4)
-    assert finding.status is FindingStatus.RED
+def test_values_that_do_not_follow_the_rewards_say_nothing(code):
+    finding = found(code, rate=1e-5)
+    assert finding.status is FindingStatus.INCONCLUSIVE
     assert "too little to distinguish plain from double" in finding.actual
 
 

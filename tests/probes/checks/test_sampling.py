@@ -15,7 +15,7 @@ from tests.probes.played import played
 
 def test_the_newest_step_may_wait_and_the_oldest_may_give_way_to_final_observations():
     ledger, _ = played(episodes=60)
-    due, allowed = sampling._recent(ledger)
+    due, allowed = sampling._recent(ledger, 1)
     newest_first = list(reversed(ledger.taken))
     assert newest_first[0] not in due
     assert newest_first[1] in due

@@ -10,7 +10,7 @@ import pytest
 from probes.records import episodes as of_episodes
 from probes.records import updates as of_updates
 from probes.records.facts import Facts, read_records
-from probes.subject import Misbehaviour, Records, Unsupported
+from probes.subject import BrokenProtocol, Records, Unsupported
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_records_may_be_anything_with_these_names_but_must_fit_together():
     found = read_records(SimpleNamespace(loss=[1, 2], steps=3))
     np.testing.assert_array_equal(found.loss, [1.0, 2.0])
     assert (found.steps, found.q_mean) == (3, None)
-    with pytest.raises(Misbehaviour, match="loss of one dimension"):
+    with pytest.raises(BrokenProtocol, match="loss of one dimension"):
         read_records(SimpleNamespace(loss=[[1.0]]))
-    with pytest.raises(Misbehaviour, match="as many episode_return as episode_length"):
+    with pytest.raises(BrokenProtocol, match="as many episode_return as episode_length"):
         read_records(SimpleNamespace(episode_return=[1.0], episode_length=[]))

@@ -8,7 +8,7 @@ import pytest
 
 from probes.checks.registry import check_named
 from probes.running import isolation
-from probes.running.isolation import CheckJob, Waiting, run_jobs
+from probes.running.isolation import CheckJob, Loaded, Waiting, run_jobs
 from probes.running.run_check import run_check
 from probes.subject import SubjectError
 from reports.schema import FindingStatus
@@ -20,8 +20,8 @@ CHECK = replace(check_named("world.constant-reward.vector"), limit_s=3.0)
 @pytest.mark.parametrize(
     ("subject", "expected", "actual"),
     [
-        ("Raises", "no exception", "RuntimeError: no gradient today (bad_subjects.py:"),
-        ("TakesNoSteps", "to take 464 steps", "it took 0"),
+        ("Raises", "no exception", "RuntimeError: no gradient today"),
+        ("TakesNoSteps", "to take 264 steps", "it took 0"),
         ("WrongShape", "q_values of shape [1, number of actions]", "it returned [1]"),
         ("WholeNumbers", "of a floating type", "it returned int64"),
         ("NotANumber", "finite q_values", "it returned nan"),
@@ -34,10 +34,12 @@ CHECK = replace(check_named("world.constant-reward.vector"), limit_s=3.0)
 )
 def test_misbehaviour_is_told_with_expected_and_actual(subject, expected, actual):
     finding = run_check(CHECK, getattr(bad_subjects, subject), seed=0)
-    assert finding.status is FindingStatus.RED
+    behaves = subject in {"Idle", "NotANumber"}  # and shows something of the property
+    assert finding.status is (FindingStatus.RED if behaves else FindingStatus.ERROR)
     assert expected in finding.expected
     assert actual in finding.actual
-    assert finding.hint
+    assert bool(finding.hint) is behaves
+    assert finding.place.startswith("tests/probes/bad_subjects.py:") or behaves or not finding.place
 
 
 def of(subject: str, count: int = 1) -> list[CheckJob]:
@@ -62,8 +64,11 @@ def test_a_lost_process_costs_one_check_and_the_next_gets_a_new_one(subject, act
     monkeypatch.setattr(isolation, "MEMORY_LIMIT_GB", 1.5)
     monkeypatch.setattr(isolation, "available_cores", lambda: 1)
     healthy = CheckJob(CHECK, "probes.subjects.core:make", "", 0)
-    findings = [finding for _, finding in run_jobs([*of(subject), healthy])]
-    assert [finding.status for finding in findings] == [FindingStatus.RED, FindingStatus.GREEN]
+    results = run_jobs([*of(subject), healthy])
+    findings = [result[1] for result in results if not isinstance(result, Loaded)]
+    lost = subject not in {"Talks", "BreaksTheCore"}
+    first = FindingStatus.ERROR if lost else FindingStatus.RED
+    assert [finding.status for finding in findings] == [first, FindingStatus.GREEN]
     assert actual in findings[0].actual
 
 

@@ -100,7 +100,7 @@ def test_long_rollouts_are_red_once_and_skipped_elsewhere():
 def test_a_rollout_more_is_allowed_and_no_longer_one(monkeypatch):
     def trial():
         testbed = Testbed(limited_subjects.in_rollouts, seed=0)
-        return testbed.trial(lambda _: WorldEnv(TWO_STEP, "vector"), warmup_steps=10_000)
+        return testbed.trial(lambda _: WorldEnv(TWO_STEP, "vector"), warmup_steps=2_000)
 
     kind = limited_subjects.InRollouts
     monkeypatch.setattr(kind, "rollout_steps", ROUNDING_STEPS + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probes.subject import Misbehaviour
+from probes.subject import BrokenProtocol
 from probes.worlds.mock_emulator import (
     FIRE,
     LEFT,
@@ -39,7 +39,7 @@ class TestEmulator:
         assert [terminated for _, terminated, _ in played] == [False] * 5 + [True]
         assert emulator.paid == [0.0] * 3 + [1.0, 0.0, -2.0] * 2
         assert (emulator.lives(), emulator.losses, emulator.frame) == (0, 2, 9)
-        with pytest.raises(Misbehaviour, match="after the end of a game"):
+        with pytest.raises(BrokenProtocol, match="after the end of a game"):
             emulator.step(NOOP)
 
     def test_it_waits_for_fire_in_each_life(self):
@@ -107,5 +107,5 @@ def test_frames_are_found_in_every_layout(shape, scale):
 
 
 def test_what_is_no_stack_of_frames_is_refused():
-    with pytest.raises(Misbehaviour, match="such as"):
+    with pytest.raises(BrokenProtocol, match="such as"):
         planes(np.zeros((4, 4, 84, 84), np.uint8))

@@ -17,7 +17,7 @@ from probes.checks.support.replay_audit import (
     stamped_trial,
 )
 from probes.checks.support.testbed import Testbed
-from probes.subject import Misbehaviour, Transitions
+from probes.subject import BrokenProtocol, Transitions
 from probes.subjects.core import make
 from tests.probes.played import played
 
@@ -97,7 +97,7 @@ def test_columns_of_another_shape_break_the_protocol():
     whole = trial.subject.sample
     assert draw(trial, LOOK).obs.shape == (LOOK, 4)
     trial.subject.sample = lambda size: whole(size)._replace(action=np.zeros((size, 1)))
-    with pytest.raises(Misbehaviour, match=r"sample\(16\)\.action of shape \(16,\)"):
+    with pytest.raises(BrokenProtocol, match=r"sample\(16\)\.action of shape \(16,\)"):
         draw(trial, LOOK)
 
 

@@ -1,0 +1,175 @@
+"""Variants: green and held to their own truth when declared, proposed when not, faults red."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from probes.checks.registry import CHECKS, check_named, select
+from probes.checks.support.variants import as_learned, averaged
+from probes.running.run_check import run_check
+from probes.subject import Unsupported
+from probes.traits import Traits, read_traits
+from probes.worlds.tables import BRANCHING, DELAYED_REWARD, NOISY_REWARD, TWO_STEP
+from reports.schema import FindingStatus
+from tests.probes.variant_dqn import TRAITS, make
+
+GAMMA = 0.5
+# Of each variant: its options, and of each fault of its own the cheapest check that it turns red.
+VARIANTS = {
+    "plain": ({}, {}),
+    "polyak": (
+        {"tau": 0.05},
+        {
+            "average-swapped": "target.follows-the-average",
+            "average-every-other-update": "target.follows-the-average",
+            "weights-averaged-biases-not": "target.follows-the-average",
+        },
+    ),
+    "n-step": (
+        {"n_step": 3},
+        {
+            "one-discount-for-all": "loss.aims-at-target",
+            "rewards-not-discounted": "replay.transitions-are-real",
+            "windows-lost-at-ends": "replay.exactly-the-recent",
+        },
+    ),
+    "noisy": (
+        {"noisy": True},
+        {
+            "noise-where-asked": "network.values-are-of-one-row",
+            "noise-drawn-once": "network.noise-is-drawn-anew",
+        },
+    ),
+    "batch-norm": (
+        {"batch_norm": True},
+        {
+            "statistics-not-synced": "target.moves-on-sync-only",
+            "statistics-of-the-batch-asked": "target.moves-on-sync-only",
+        },
+    ),
+    "dueling": (
+        {"dueling": True},
+        {
+            "dueling-mean-over-batch": "network.values-are-of-one-row",
+            "dueling-maximum-detached-from-value": "network.values-are-of-one-row",
+        },
+    ),
+    "reward-clip": (
+        {"reward_clip": 1.0},
+        {"only-gains-clipped": "world.reward-by-action.vector"},
+    ),
+    "reward-scale": (
+        {"reward_clip": 1.0, "reward_scale": 0.5},
+        {
+            "scaled-before-clipping": "world.reward-by-action.vector",
+            "scaled-twice": "world.reward-by-action.vector",
+        },
+    ),
+}
+
+
+def traits_of(options) -> Traits:
+    declared = {name: value for name, value in options.items() if name in TRAITS}
+    if "tau" in declared:
+        declared["sync_period_updates"] = 1
+    return read_traits(declared)
+
+
+def status(code, options, fault="", *, declared=True):
+    traits = traits_of(options) if declared else Traits()
+    return run_check(check_named(code), make(fault, **options), 0, traits=traits)
+
+
+# A sample for each: worlds take long.
+SAMPLE = [
+    check.code
+    for check in select("loss or target or td or network or replay or optimizer or world.two-step")
+    if (not check.shows_frames and not check.code.startswith("world.")) or "two-step" in check.code
+]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_correct_variant_has_no_red_check(name):
+    options, _ = VARIANTS[name]
+    findings = [status(code, options) for code in SAMPLE]
+    allowed = {FindingStatus.GREEN, FindingStatus.SKIP, FindingStatus.ADVICE}
+    assert [found for found in findings if found.status not in allowed] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [(name, fault) for name, (_, faults) in VARIANTS.items() for fault in faults]
+)
+def test_a_fault_of_a_variant_is_red_by_its_own_truth(name, fault):
+    options, faults = VARIANTS[name]
+    assert status(faults[fault], options).status is FindingStatus.GREEN
+    found = status(faults[fault], options, fault)
+    assert found.status is FindingStatus.RED, found
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ({"tau": 0.05}, "target.moves-on-sync-only", "{'tau': 0.05, 'sync_period_updates': 1}"),
+        ({"n_step": 3}, "world.branching.vector", "{'n_step': 3}"),
+        ({"noisy": True}, "loss.aims-at-target", "{'noisy': True}"),
+        ({"batch_norm": True}, "loss.small-errors-count-less", "{'batch_norm': True}"),
+        ({"learning_rate": 2e-3}, "optimizer.follows-the-settings", "{'learning_rate': 0.002}"),
+    ],
+)
+def test_a_variant_that_is_not_declared_is_proposed(options, code, words):
+    found = status(code, options, declared=False)
+    assert found.status is FindingStatus.INCONCLUSIVE, found
+    assert f"declare traits = {words}, or is it a fault?" in found.actual
+
+
+def test_an_undeclared_variant_with_a_fault_is_red_by_the_truth_of_the_variant():
+    found = status("world.delayed-reward.vector", {"n_step": 3}, "one-discount-for-all",
+                   declared=False)  # fmt: skip
+    assert found.status is FindingStatus.RED, found
+    assert "as if: n rewards, one discount" in found.actual
+    assert "held to 3-step returns" in found.actual
+
+
+def test_every_check_that_knows_variants_is_tried_with_one():
+    known = {variant for check in CHECKS for variant in check.variants}
+    assert known == {"tau", "n_step", "noisy", "batch_norm", "learning_rate"}
+
+
+def test_values_of_n_step_returns_by_hand():
+    learned = as_learned(DELAYED_REWARD, Traits(n_step=3))
+    np.testing.assert_allclose(learned.solve(GAMMA), DELAYED_REWARD.solve(GAMMA))  # one action
+    # After three rewards of zero, gamma times the value of the last state.
+    one_discount = learned.solve(GAMMA, "n rewards, one discount")
+    np.testing.assert_allclose(one_discount[1], GAMMA * 8)
+    # Two steps, the second at random: the mean of what it pays.
+    branching = replace(BRANCHING, n_step=2)
+    np.testing.assert_allclose(branching.solve(GAMMA)[0], [0, GAMMA * -2])
+
+
+def test_what_a_world_cannot_show_of_a_variant_is_skipped():
+    with pytest.raises(Unsupported, match="vary too much"):
+        as_learned(BRANCHING, Traits(n_step=3))
+
+
+def test_rewards_are_clipped_and_then_scaled_noise_included():
+    learned = as_learned(NOISY_REWARD, Traits(reward_clip=1.5, reward_scale=2.0))
+    # Half of the time 2.9, which is clipped, half of the time 0.9.
+    np.testing.assert_allclose(learned.reward, 2 * (1.5 + 0.9) / 2)
+    assert as_learned(TWO_STEP, Traits(reward_scale=0.5)).solve(GAMMA)[1, 0] == 2.0
+
+
+@pytest.mark.parametrize(("tau", "period"), [(0.005, 1), (0.1, 3), (0.5, 1)])
+def test_an_average_is_seen_with_its_share_and_period(tau, period):
+    rng = np.random.default_rng(0)
+    online, target = [rng.normal(size=50)], [np.zeros(50)]
+    for update in range(1, 30):
+        online.append(online[-1] + 0.01 * rng.normal(size=50))
+        due = update % period == 0
+        target.append(target[-1] + tau * (online[-1] - target[-1]) if due else target[-1])
+    assert averaged(online, target) == {"tau": tau, "sync_period_updates": period}
+    copies = [online[update - update % 7] for update in range(30)]
+    assert averaged(online, copies) == {}
+    assert averaged(online, [weights + rng.normal(size=50) for weights in online]) == {}
