@@ -49,6 +49,9 @@ readme: setup ## run the README's commands and paste what they print; half an ho
 crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
 	CRASHES=every $(BIN)/python -m pytest tests/regression/store/test_crashes.py
 
+healthy: setup ## probe healthy libraries over ten seeds, in environments of their own; an hour
+	$(BIN)/python -m tests.probes.healthy
+
 test: setup ## run the tests, a file at a time on every core
 	$(BIN)/python -m pytest $(PARALLEL)
 
@@ -82,6 +85,7 @@ GAME    ?= ## game to regress: cartpole or pong
 RECIPE  ?= ## another recipe than the game's own: a name, or a path ending in .toml
 SEEDS   ?= ## fresh seeds of a regression: how many (5), a range (1000-1004), a list (3,4,7)
 AGENT   ?= ## implementation to probe, module:factory; the bundled core, if not given
+EXPECTED ?= ## file of documented reds of that implementation, a reason for each code
 CHECKS  ?= ## only these checks: patterns of codes, with and, or, not
 SEED    ?= ## seed of the probes
 DEVICE  ?= ## cpu, cuda or cuda:<index>; cuda where there is one, if not given
@@ -106,7 +110,7 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes test lint types imports fmt check bench clean
+TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes healthy test lint types imports fmt check bench clean
 .PHONY: $(TARGETS)
 
 BIN := .venv/bin
@@ -124,7 +128,7 @@ FIT = import importlib.util, sys; \
 
 # Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
 # the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
-TO_PROGRAMS := AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B
+TO_PROGRAMS := AGENT EXPECTED CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B
 
 # A misspelt variable would change nothing, and a gate go green without what was asked for.
 KNOWN := $(TO_PROGRAMS) PYTHON BIN PARALLEL SHELL

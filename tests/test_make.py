@@ -176,8 +176,8 @@ def test_empty_values_do_not_reach_the_program(ready: Project) -> None:
 
 def test_variables_are_those_that_the_programs_know() -> None:
     assert " ".join(VARIABLES) == (
-        "AGENT CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN "
-        "NAME LOGS STEPS WINDOW FORMAT REFERENCES A B"
+        "AGENT EXPECTED CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME "
+        "REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B"
     )
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -54,10 +54,17 @@ class StableBaselines3(Subject):
 
     Attributes:
         model: the library's own object.
+        expected: what the library really does otherwise, and why that is red.
 
     Raises:
         Unsupported: for settings that the library does not offer.
     """
+
+    expected: ClassVar[dict[str, str]] = {
+        "exploration.coin-for-each-environment": "one coin is tossed for all environments",
+        "replay.memory-per-transition": "both stacks of a transition are stored, whole",
+        "seeding.neighbouring-runs-share-no-environment": "environments are seeded with seed + i",
+    }
 
     def __init__(self, make_env: EnvMaker, settings: Settings) -> None:
         _refuse_the_impossible(settings)
