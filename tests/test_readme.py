@@ -16,8 +16,8 @@ code are run in their order, and two blocks at a time.
 A sample is shortened by rule (`sample`): borders and headings of tables and lines of progress are
 left out, runs of blanks are two at most (in tables one), long lines are cut at a word (` ...`), and
 of a long output the first and last lines stay, with `...` between them. Two samples are equal when
-they are so but for `masked` numbers: those with a decimal point and units in the last place (times,
-speeds, learned values: other processors round otherwise), times in names of folders, and hashes.
+they are so but for `masked` numbers: those with a decimal point, units in the last place, and steps
+after which values settle (other processors round otherwise), times in names of folders, and hashes.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ def masked(line: str) -> str:
     """Without what differs from run to run, or from processor to processor."""
     line = re.sub(r"\d{8}T\d{6}(-\d+)?", "<time>", line)
     line = re.sub(r"\b[0-9a-f]{16}\b", "<hash>", line)  # covers the day of a blessing
-    return re.sub(r"-?[\d,]*\.\d+(e[-+]?\d+)?|[\d,]+(?= ulps)", "<number>", line)
+    measured = r"-?[\d,]*\.\d+(e[-+]?\d+)?|[\d,]+(?= ulps)|(?<=after )[\d,]+"
+    return re.sub(measured, "<number>", line)
 
 
 def same(shown: str, printed: str) -> bool:
