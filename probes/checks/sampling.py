@@ -28,8 +28,8 @@ def exactly_the_recent(testbed: Testbed) -> Outcome:
     tally = AuditTally()
     while trial.steps < trial.settings.total_steps - 2 * CAPACITY // 3:
         trial.train(CAPACITY // 3)
-        due, allowed = _recent(ledger, testbed.traits.n_step)
         sampled = set(sampled_stamps(trial, DRAWS * CAPACITY))
+        due, allowed = _recent(ledger, sampled, testbed.traits.n_step)
         for stamp in due - sampled:
             tally.note("sampled", "it never was", f"{stamp}, of the last {CAPACITY} steps")
         for stamp in sampled - allowed:
@@ -39,20 +39,24 @@ def exactly_the_recent(testbed: Testbed) -> Outcome:
     return tally.outcome(f"the last {CAPACITY} steps, all of them and no others")
 
 
-def _recent(ledger: Ledger, n_step: int) -> tuple[set[Stamp], set[Stamp]]:
+def _recent(ledger: Ledger, sampled: set[Stamp], n_step: int) -> tuple[set[Stamp], set[Stamp]]:
     """Steps that must be there to be sampled, and all that may be.
 
     The newest step may wait for the next one, which brings its next observation along, and the
-    newest ones of an n-step return for all of them. The final
-    observation of an episode may take a place of its own, and so may a margin of two.
+    newest ones of an n-step return for all of them. The final observation of an episode may take a
+    place of its own, and so may a margin of two; where more steps are sampled than that leaves
+    room for, each takes one place, and the memory holds exactly as many as were asked for.
     """
-    due, places = set(), 0
+    due, places, fitting = set(), 0, 0
     newest_first = list(reversed(ledger.taken))
     for stamp in newest_first:
         ends = ledger.taken[stamp]
         places += 2 if ends.terminated or ends.truncated else 1
+        fitting += places <= CAPACITY
         if places <= CAPACITY - 2:
             due.add(stamp)
+    if sampled & set(newest_first[fitting:]):
+        due = set(newest_first[:CAPACITY])
     return due - set(newest_first[:n_step]), set(newest_first[: CAPACITY + n_step - 1])
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 
+from examples.dqn import DQN
 from probes.checks import sampling
+from probes.checks.registry import check_named
 from probes.checks.support.replay_audit import CAPACITY
 from probes.checks.support.testbed import Testbed
+from probes.running.run_check import run_check
 from probes.subjects.core import make
 from probes.worlds.stamped_env import LENGTHS, Stamp
+from reports.schema import FindingStatus
 from tests.probes.played import played
 
 
 def test_the_newest_step_may_wait_and_the_oldest_may_give_way_to_final_observations():
     ledger, _ = played(episodes=60)
-    due, allowed = sampling._recent(ledger, 1)
+    due, allowed = sampling._recent(ledger, set(), 1)
     newest_first = list(reversed(ledger.taken))
     assert newest_first[0] not in due
     assert newest_first[1] in due
@@ -23,6 +29,19 @@ def test_the_newest_step_may_wait_and_the_oldest_may_give_way_to_final_observati
     assert allowed == set(newest_first[:CAPACITY])
     mean = np.mean(LENGTHS)  # steps for each final observation
     assert len(due) == pytest.approx(CAPACITY * mean / (mean + 1) - 3, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"), [(0, FindingStatus.GREEN), (-1, FindingStatus.RED), (1, FindingStatus.RED)]
+)
+def test_a_memory_of_transitions_holds_exactly_as_many_as_asked_for(more, status):
+    def make_with(make_env, settings):
+        subject = DQN([make_env()], settings)
+        subject.memory = deque(maxlen=settings.capacity + more)
+        return subject
+
+    found = run_check(check_named("replay.exactly-the-recent"), make_with, 0)
+    assert found.status is status, found
 
 
 class Biased:
