@@ -46,7 +46,7 @@ def sampled() -> Iterator[tuple[str, str]]:
                 yield fault.name, code
 
 
-@pytest.mark.parametrize(("fault", "code"), sampled())
+@pytest.mark.parametrize(("fault", "code"), list(sampled()))
 def test_a_fault_turns_its_checks_red(fault, code):
     planted = fault_named(fault)
     traits = read_traits(planted.traits)

@@ -53,7 +53,10 @@ def noise(size):
         (lambda n: np.exp(n / 1_000), False, 12_864),  # diverges
         (noise(0.01), True, 12_864),
     ],
-    ids=str,
+    ids=[
+        *("quick", "slow", "steady", "quick and wrong", "slow and wrong", "nothing moves"),
+        *("too slow", "the other way", "diverges", "noisy"),
+    ],
 )
 def test_values_are_judged_by_where_they_come_to_rest(values, holds, most):
     found, judged, steps = settled(values)
