@@ -15,7 +15,7 @@ from reports.schema import Dictionary, DictionaryRow, ExitCode
 
 ROOT = Path(__file__).parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
-CELL = 5
+CELL = 4
 
 
 def row(fault: str, component: str, *red: str, ran: tuple[str, ...] = ()) -> DictionaryRow:

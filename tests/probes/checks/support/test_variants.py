@@ -86,8 +86,8 @@ def status(code, options, fault="", *, declared=True):
 # A sample for each: worlds take long.
 SAMPLE = [
     check.code
-    for check in select("loss or target or td or network or replay or optimizer or world.two-step")
-    if (not check.shows_frames and not check.code.startswith("world.")) or "two-step" in check.code
+    for check in select("loss or target or network or optimizer or world.two-step*.vector")
+    if check.code != "loss.fits-fixed-targets"
 ]
 
 
