@@ -49,7 +49,7 @@ readme: setup ## run the README's commands and paste what they print; half an ho
 crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
 	CRASHES=every $(BIN)/python -m pytest tests/regression/store/test_crashes.py
 
-healthy: setup ## probe healthy libraries over ten seeds, in environments of their own; an hour
+healthy: setup ## probe healthy libraries over ten seeds, in environments of their own; half an hour
 	$(BIN)/python -m tests.probes.healthy
 
 test: setup ## run the tests, a file at a time on every core

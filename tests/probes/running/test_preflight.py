@@ -113,14 +113,14 @@ def test_factories_that_make_no_agent_are_refused(factory, words):
 
 class TakesNoSize(DQN):
     def train(self, steps):
-        self.rows = self.args.batch_size
-        super().train(steps)
+        for _ in range(steps):
+            self.act(0)
+            self.steps += 1
+            if self.steps >= self.args.warmup_steps:
+                self.update(self.sample())
 
     def sample(self):
-        return super().sample(self.rows)
-
-    def update(self, transitions=None):
-        super().update(transitions or self.sample())
+        return super().sample(self.args.batch_size)
 
 
 class SixColumns(DQN):
@@ -142,20 +142,17 @@ class EpsilonIsANumber(DQN):
         self.obs[index] = env.reset()[0] if terminated or truncated else next_obs
 
 
-class TargetIsADictionary(DQN):
-    def __init__(self, envs, args):
-        super().__init__(envs, args)
-        self.online_net_of = self.online_net
-        self.optimizer_of = self.optimizer
-        self.replay_bytes = 12
+class BytesAreANumber(DQN):
+    replay_bytes = 12
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "words"),
     [
+        (TakesNoSize, "sample", "it is sample(): too many positional arguments"),
         (SixColumns, "sample", "6 columns, not obs, action, reward, next_obs, terminated"),
         (EpsilonIsANumber, "epsilon", "it is a float, and no method"),
-        (TargetIsADictionary, "replay_bytes", "it is a int, and no method"),
+        (BytesAreANumber, "replay_bytes", "it is a int, and no method"),
     ],
 )
 def test_what_has_only_the_name_of_a_capability_is_declined_by_name(kind, name, words):
@@ -247,8 +244,7 @@ def test_the_command_ends_with_usage_one_message_and_no_diagnosis(tmp_path):
     assert ran.returncode == 4
     assert ran.stderr.count("AttributeError") == 1
     assert "mine.py:6, in act" in ran.stderr
-    assert "likely" not in ran.stdout
-    assert "1. " not in ran.stdout
+    assert "1. " not in ran.stdout + ran.stderr
 
 
 def test_an_exception_in_many_checks_is_said_once_and_is_no_evidence(tmp_path):
