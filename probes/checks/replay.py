@@ -19,6 +19,7 @@ from probes.checks.support.replay_audit import (
 from probes.checks.support.settling import settle
 from probes.checks.support.testbed import Testbed
 from probes.checks.support.variants import as_learned, require_plain
+from probes.checks.worlds import REUSED_ARRAY
 from probes.outcome import Outcome
 from probes.subject import Array, Misbehaviour
 from probes.worlds.env import FRAME_SIDE, WorldEnv, observations
@@ -150,23 +151,12 @@ CHECKS: Final = (
     ),
     Check(
         code="replay.copies-what-it-is-shown",
-        component=Component.REPLAY,
         needs=("sample",),
         what="Transitions stay what they were, where the environment shows all of its observations "
         "in one array.",
-        why="Many environments and wrappers update one array in place. Stored without a copy, all "
-        "observations in the memory become the newest one.",
-        causes=(
-            "the observation is stored as it comes, and not as a copy",
-            "obs and next_obs of a transition are the same array",
-        ),
-        seen=(
-            "https://github.com/DLR-RM/stable-baselines3/issues/1435",
-            "https://github.com/Farama-Foundation/SuperSuit/pull/116",
-        ),
         experiment="store obs.copy(); compare obs with next_obs in a sampled batch",
         run=partial(transitions_are_real, 1, reuses_array=True),
-        advises=True,
+        **REUSED_ARRAY,
     ),
     Check(
         code="replay.environments-stay-apart",

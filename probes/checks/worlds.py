@@ -127,6 +127,22 @@ def _checks(
     )
 
 
+# Said of both checks in which the environment shows all of its observations in one array.
+REUSED_ARRAY: Final[dict[str, Any]] = {
+    "component": Component.REPLAY,
+    "why": "Many environments and wrappers update one array in place. Stored without a copy, all "
+    "observations in the memory become the newest one.",
+    "causes": (
+        "the observation is stored as it comes, and not as a copy",
+        "obs and next_obs of a transition are the same array",
+    ),
+    "seen": (
+        "https://github.com/DLR-RM/stable-baselines3/issues/1435",
+        "https://github.com/Farama-Foundation/SuperSuit/pull/116",
+    ),
+    "advises": True,
+}
+
 CHECKS: Final = (
     *_checks(
         CONSTANT_REWARD,
@@ -193,19 +209,8 @@ CHECKS: Final = (
     ),
     Check(
         code="world.branching.reused-array",
-        component=Component.REPLAY,
         what="Values are learned as well where the environment shows all of its observations in "
         "one array.",
-        why="Many environments and wrappers update one array in place. Stored without a copy, all "
-        "observations in the memory become the newest one.",
-        causes=(
-            "the observation is stored as it comes, and not as a copy",
-            "obs and next_obs of a transition are the same array",
-        ),
-        seen=(
-            "https://github.com/DLR-RM/stable-baselines3/issues/1435",
-            "https://github.com/Farama-Foundation/SuperSuit/pull/116",
-        ),
         experiment="store obs.copy(), and see whether this turns green",
         run=partial(
             learns_solved_values,
@@ -214,7 +219,7 @@ CHECKS: Final = (
             {"train_period_steps": 4},
             reuses_array=True,
         ),
-        advises=True,
+        **REUSED_ARRAY,
         variants=("n_step",),
     ),
     *_checks(
