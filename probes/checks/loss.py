@@ -38,7 +38,7 @@ FAR_AWAY: Final = 1e12  # values of about as much are still finite
 FIT_ERROR: Final = 3.0  # outside [-1, 1], so that outputs which are squashed cannot follow
 FIT_UPDATES: Final = 150  # at a time
 FIT_TRIES: Final = 40
-FIT_PROGRESS: Final = 0.98  # what is left of the errors, at most, while they get smaller
+FIT_PROGRESS: Final = 0.999  # what is left of the errors, at most, while they get smaller
 FIT_LEARNING_RATE: Final = 5e-3
 
 

@@ -125,6 +125,11 @@ def test_a_variant_that_is_not_declared_is_proposed(options, code, words):
     assert f"declare traits = {words}, or is it a fault?" in found.actual
 
 
+def test_a_small_and_slow_network_is_waited_for():
+    found = status("loss.fits-fixed-targets", {"hidden": 16, "learning_rate": 1e-4})
+    assert found.status is FindingStatus.GREEN, found
+
+
 def test_an_undeclared_variant_with_a_fault_is_red_by_the_truth_of_the_variant():
     found = status("world.delayed-reward.vector", {"n_step": 3}, "one-discount-for-all",
                    declared=False)  # fmt: skip
