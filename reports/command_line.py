@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import importlib
 import inspect
 import io
 import itertools
@@ -67,24 +68,32 @@ def next_command(command: str, *words: str, **flags: str) -> str:
 
 
 def run_command(
-    commands: Mapping[str, Command], words: Sequence[str], prog: str, called: str = ""
+    commands: Mapping[str, Command | str], words: Sequence[str], prog: str, called: str = ""
 ) -> ExitCode:
     """Runs the command that the first word names.
 
     Args:
-        commands: by name.
+        commands: by name; one that is long to import as "module:function".
         words: of the command line.
         prog: how the program is called, before the name of a command.
         called: how the command is called, where it has another name than that.
     """
     if not words or words[0] in {"-h", "--help"}:
-        lines = [f"  {name:10}  {_about(function)}" for name, function in commands.items()]
+        lines = [f"  {name:10}  {_about(_loaded(one))}" for name, one in commands.items()]
         print("\n".join([f"usage: {prog} COMMAND ...", "", *lines]))  # noqa: T201  # help
         return ExitCode.OK if words else ExitCode.USAGE
     if words[0] not in commands:
         nearest = ", ".join(difflib.get_close_matches(words[0], commands, n=3, cutoff=0.0))
         return report_usage(f"unknown command {words[0]!r}\n  nearest   {nearest}", prog)
-    return run_function(commands[words[0]], words[1:], called or f"{prog} {words[0]}")
+    return run_function(_loaded(commands[words[0]]), words[1:], called or f"{prog} {words[0]}")
+
+
+def _loaded(command: Command | str) -> Command:
+    if not isinstance(command, str):
+        return command
+    module, _, name = command.partition(":")
+    function: Command = getattr(importlib.import_module(module), name)
+    return function
 
 
 def run_function(function: Command, words: Sequence[str], prog: str) -> ExitCode:

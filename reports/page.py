@@ -10,7 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import rows
-from reports.figures import draw_figure, draw_operating, drawn_columns
 from reports.files import write_text_atomically
 from reports.load import read_curves, read_verdict
 from reports.schema import EXIT_CODES, PAGE_FILE, SUMMARY_FILE, Verdict
@@ -46,11 +45,13 @@ def render_page(verdict: Verdict, curves: pd.DataFrame) -> str:
         verdict: as read by `read_verdict`.
         curves: as read by `read_curves`.
     """
-    columns = drawn_columns(curves)
+    from reports import figures  # noqa: PLC0415  # half a second, and most commands draw nothing
+
+    columns = figures.drawn_columns(curves)
     # Markup: the texts that are not escaped, for the figures have escaped their own labels.
-    figure = Markup(draw_figure(curves, verdict.metric)) if columns else None
+    figure = Markup(figures.draw_figure(curves, verdict.metric)) if columns else None
     tables = {column: rows.quartiles(curves, column) for column in columns}
-    seen = Markup(draw_operating(verdict.operating)) if verdict.operating else None
+    seen = Markup(figures.draw_operating(verdict.operating)) if verdict.operating else None
     return _render("report.html.j2", verdict, figure=figure, tables=tables, seen=seen)
 
 

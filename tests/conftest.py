@@ -4,7 +4,7 @@ import importlib.util
 import os
 import random  # noqa: TID251  its state is compared, nothing is drawn
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 
 import hypothesis
 import numpy as np
@@ -74,3 +74,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if needy and not is_here():
             for item in needy:
                 item.add_marker(pytest.mark.skip(reason=f"needs {thing}"))
+
+
+@pytest.fixture
+def called(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """A command line in this process: exit code, output and errors of its `main` and words."""
+
+    def call(main: Callable[[Sequence[str]], int], *words: str) -> tuple[int, str, str]:
+        state = random.getstate()
+        code = main(words)
+        random.setstate(state)  # tyro draws placeholders
+        return (code, *capsys.readouterr())
+
+    return call

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import fisher_exact
 
 from regression.gate.curves import Scores, Vector
 from regression.gate.permutation import holm, permutation_p, smallest_p
@@ -230,6 +229,8 @@ def _fisher(reference: Vector, candidate: Vector) -> float:
     References:
         Fisher 1935, "The Logic of Inductive Inference": the exact test of a 2x2 table.
     """
+    from scipy.stats import fisher_exact  # noqa: PLC0415  # half a second that few commands need
+
     table = np.array([[group.sum(), (1 - group).sum()] for group in (candidate, reference)], int)
     return float(fisher_exact(table, alternative="greater").pvalue)
 

@@ -13,7 +13,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import binomtest
 
 from regression.gate.curves import Curves, Scores, scores
 from regression.gate.decide import STAGE_ONE_ALPHA, STAGE_TWO_ALPHA, STAGE_TWO_SEEDS, decide
@@ -78,6 +77,8 @@ class Rate:
         References:
             Clopper & Pearson 1934, "The Use of Confidence or Fiducial Limits".
         """
+        from scipy.stats import binomtest  # noqa: PLC0415  # half a second that few commands need
+
         exact = binomtest(self.fails, self.trials).proportion_ci(0.95, method="exact")
         return float(exact.low), float(exact.high)
 

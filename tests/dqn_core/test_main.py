@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+import dqn_core.__main__ as program
+from dqn_core.cuda_graphs import CaptureError
 from tests.dqn_core.small import small, toml
 
 ROOT = Path(__file__).parents[2]
@@ -56,38 +59,39 @@ def test_train_then_resume_then_play(tmp_path):
         (["dance"], 4, ""),
     ],
 )
-def test_errors_are_plain_and_have_their_code(tmp_path, arguments, code, message):
-    ran = dqn_core(tmp_path, *arguments)
-    assert ran.returncode == code, ran.stderr
-    assert message in ran.stderr
-    assert "Traceback" not in ran.stderr
+def test_errors_are_plain_and_have_their_code(
+    tmp_path, monkeypatch, called, arguments, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    ended, _, told = called(program.main, *arguments)
+    assert ended == code
+    assert message in told
+
+
+def test_a_process_of_its_own_tells_them_too(tmp_path):
+    ran = dqn_core(tmp_path, "train", "--recipe", "cartpol")
+    assert ran.returncode == 4, ran.stderr
+    assert ran.stderr.startswith("error: unknown recipe 'cartpol'")
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        ("torch.OutOfMemoryError('CUDA out of memory. If reserved ...')", "error: the GPU ran out"),
-        ("CaptureError('could not be recorded')", "error: could not be recorded"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. If reserved ..."),
+            "error: the GPU ran out",
+        ),
+        (CaptureError("could not be recorded"), "error: could not be recorded"),
     ],
+    ids=["memory", "capture"],
 )
-def test_what_a_gpu_refuses_is_told_plainly(tmp_path, error, message):
+def test_what_a_gpu_refuses_is_told_plainly(tmp_path, monkeypatch, called, error, message):
     # As the command would meet it; there is no GPU to fill in most places where this is tested.
-    code = f"""
-import sys, torch
-import dqn_core.__main__ as program
-from dqn_core.cuda_graphs import CaptureError
+    def refuse(*_):
+        raise error
 
-def refuse(*_):
-    raise {error}
-
-program.Trainer = refuse
-sys.argv[1:] = ["train"]
-sys.exit(program.main())
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 3, ran.stderr
-    assert message in ran.stderr
-    assert "Traceback" not in ran.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "Trainer", refuse)
+    ended, _, told = called(program.main, "train")
+    assert ended == 3
+    assert message in told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import random  # noqa: TID251  # put back, not drawn from
 import re
 import subprocess
 import sys
@@ -30,15 +29,10 @@ def harness(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def here(monkeypatch, capsys):
-    """The command line in this process: exit code, output and errors."""
-
+def here(monkeypatch, called):
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["dqn-harness", *words])
-        state = random.getstate()
-        code = main()
-        random.setstate(state)  # tyro draws placeholders
-        return (code, *capsys.readouterr())
+        return called(lambda _: main())
 
     return run
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random  # noqa: TID251  # put back, not drawn from
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -15,16 +15,8 @@ from probes.faults.catalogue import ABSENT, FAULTS
 
 
 @pytest.fixture
-def probes(capsys):
-    """The command line in this process: exit code, output and errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        state = random.getstate()
-        code = main(words)
-        random.setstate(state)  # tyro draws placeholders
-        return (code, *capsys.readouterr())
-
-    return run
+def probes(called):
+    return partial(called, main)
 
 
 @pytest.mark.parametrize(

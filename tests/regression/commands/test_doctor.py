@@ -1,15 +1,12 @@
 """The doctor tells the level, what is in the way, and whether a machine repeats itself."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import regression.commands.doctor as module
 from dqn_core.recipes.file import load_recipe
+from regression.__main__ import main
 from regression.commands.doctor import doctor, read_fingerprint, warnings_of, with_references
 from regression.job.job import UsageError
 from regression.machine.fingerprint import fingerprint
@@ -113,17 +110,11 @@ def test_files_that_hold_no_fingerprint_are_refused(tmp_path, content):
     ("arguments", "message"),
     [(["nowhere"], "no fingerprint in nowhere"), (["--device", "tpu"], "cpu-avx2")],
 )
-def test_bad_words_are_usage(tmp_path, arguments, message):
-    ran = subprocess.run(
-        [sys.executable, "-m", "regression", "doctor", *arguments],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (ran.returncode, "Traceback" in ran.stderr) == (4, False), ran.stderr
-    assert message in ran.stderr
+def test_bad_words_are_usage(tmp_path, monkeypatch, called, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, told = called(main, "doctor", *arguments)
+    assert code == 4
+    assert message in told
 
 
 def test_warnings_name_what_lowers_the_rung():
