@@ -92,7 +92,7 @@ def test_a_subject_that_is_none_ends_the_run():
     [
         ("import os; os._exit(3)", "could not be loaded: its process ended with exit code 3"),
         ("raise RuntimeError('no licence')", "exit code 1: RuntimeError: no licence"),
-        ("import time; time.sleep(600)", "could not be loaded: no answer within 15 s"),
+        ("import time; time.sleep(600)", "could not be loaded: no answer within 9 s"),
     ],
 )
 def test_a_subject_that_breaks_while_it_is_loaded_ends_the_run(
@@ -100,7 +100,7 @@ def test_a_subject_that_breaks_while_it_is_loaded_ends_the_run(
 ):
     (tmp_path / "broken_subject.py").write_text(body)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(isolation, "START_LIMIT_S", 15.0)
+    monkeypatch.setattr(isolation, "START_LIMIT_S", 9.0)
     monkeypatch.setattr(isolation, "available_cores", lambda: 1)
     with pytest.raises(SubjectError, match=message):
         list(run_jobs([CheckJob(CHECK, "broken_subject:make", "", seed) for seed in range(3)]))

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from dqn_core.recipes.file import load_recipe
+from regression.store import references
 from regression.store.blessing import BlessingError, moved_between, refuse_degenerate
 from regression.store.references import UnusableReferenceError, curves_of, history, load_reference
 from reports.schema import CURVES_FILE
@@ -86,6 +87,19 @@ def test_sticky_actions_are_part_of_what_must_agree():
         load_reference(recipe.model_copy(update={"env": sticky}))
 
 
+@pytest.fixture(scope="module")
+def blessed_twice(tmp_path_factory):
+    """A store of two references, and a run that could be the third."""
+    folder = tmp_path_factory.mktemp("blessed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(references, "REFERENCES", folder / "references")
+        patch.delenv("CI", raising=False)
+        bless(finished(folder / "one"))
+        bless(finished(folder / "two", 118.0), "another one, for the test")
+    finished(folder / "three", 128.0)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -103,15 +117,18 @@ def test_sticky_actions_are_part_of_what_must_agree():
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("which", ["in force", "before"])
-def test_whatever_is_altered_is_refused_and_named(store, tmp_path, break_it, message, which):
-    first = bless(finished(tmp_path / "one"))
-    second = bless(finished(tmp_path / "two", 118.0), "another one, for the test")
-    break_it(second if which == "in force" else first)
+def test_whatever_is_altered_is_refused_and_named(
+    blessed_twice, store, tmp_path, break_it, message, which
+):
+    shutil.copytree(blessed_twice, tmp_path, dirs_exist_ok=True)
+    newest, oldest = history("cartpole")
+    bundle = newest if which == "in force" else oldest
+    break_it(store / "cartpole" / bundle.content_hash[:16])
     with pytest.raises(UnusableReferenceError, match=message):
         load_reference(load_recipe("cartpole"))
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
     with pytest.raises(UnusableReferenceError, match=message):
-        propose(finished(tmp_path / "three", 128.0))
+        propose(tmp_path / "three")
     assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
 
 
