@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib import resources
-from typing import Final
+from typing import Final, NamedTuple
 
 from probes.checks.check import Component
 from probes.checks.registry import CHECKS
-from reports.schema import Dictionary, DictionaryRow, Finding, FindingStatus, Suspicion
+from reports.schema import Dictionary, Finding, FindingStatus, Suspicion
 
 # How often a check is red although the fault leaves it green, and green although it turns it red.
 FALSE_RED: Final = 0.02
@@ -24,6 +24,15 @@ FALSE_GREEN: Final = 0.1
 EVIDENCE: Final = frozenset({FindingStatus.GREEN, FindingStatus.RED})
 # How often an unknown fault of a component turns one of the component's own checks red.
 OWN_RED: Final = 0.1
+
+
+class _Row(NamedTuple):
+    """A row of the dictionary, quick to look codes up in."""
+
+    fault: str
+    component: str
+    red: frozenset[str]
+    ran: frozenset[str]
 
 
 def load_dictionary() -> Dictionary:
@@ -50,16 +59,25 @@ def diagnose(
         red: pattern of one subject, see `pattern`.
         dictionary: of planted faults; those that could have shown in none of the checks that the
             subject allowed are left out.
-        tried: codes of further checks that were run on it, but in vain.
+        tried: codes of further checks that were run on it, but in vain. A component whose own
+            checks all were cannot be looked into, and is not suspected.
 
     Returns:
         Components by falling probability, and the proposal; empty and "" where nothing is red.
     """
     if not any(red.values()):
         return [], ""
-    known = [row for row in dictionary.rows if not red.keys().isdisjoint(row.red)]
+    seen = {check.component for check in CHECKS if check.code in red}
+    hidden = {check.component for check in CHECKS if check.code in tried} - seen
+    known = [
+        _Row(row.fault, row.component, frozenset(row.red), frozenset(row.ran))
+        for row in dictionary.rows
+        if row.component not in hidden and not red.keys().isdisjoint(row.red)
+    ]
     likelihoods = {row.fault: _likelihood_of_row(red, row) for row in known}
-    components: dict[str, list[DictionaryRow]] = {component: [] for component in Component}
+    components: dict[str, list[_Row]] = {
+        component: [] for component in Component if component not in hidden
+    }
     for row in known:
         components[row.component].append(row)
     scores = {
@@ -87,7 +105,7 @@ def diagnose(
     return suspicions, _experiment(red, suspicions, known, tried)
 
 
-def _likelihood_of_row(red: Mapping[str, bool], row: DictionaryRow) -> float:
+def _likelihood_of_row(red: Mapping[str, bool], row: _Row) -> float:
     """Log-probability of the pattern under a fault of the dictionary.
 
     A check that was not run on the fault counts as green: left out, a red one would cost nothing,
@@ -100,7 +118,7 @@ def _likelihood_of_row(red: Mapping[str, bool], row: DictionaryRow) -> float:
 
 
 def _likelihood_of_component(
-    red: Mapping[str, bool], component: str, rows: Sequence[DictionaryRow]
+    red: Mapping[str, bool], component: str, rows: Sequence[_Row]
 ) -> float:
     """Log-probability of the pattern under some fault of a component, checks taken as independent.
 
@@ -137,7 +155,7 @@ def _log_mean(values: Sequence[float]) -> float:
 def _experiment(
     red: Mapping[str, bool],
     suspicions: Sequence[Suspicion],
-    known: Sequence[DictionaryRow],
+    known: Sequence[_Row],
     tried: Collection[str],
 ) -> str:
     """The check not run yet on which the two likeliest components differ; else what a red one says.

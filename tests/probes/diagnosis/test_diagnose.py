@@ -76,6 +76,15 @@ def test_a_pattern_of_no_known_fault_is_named_by_its_checks():
     assert suspicions[0].component == Component.REPLAY
 
 
+def test_a_component_whose_own_checks_were_tried_in_vain_is_not_suspected():
+    evidence = red(td="red", replay="skip", seeding="green")
+    suspicions, experiment = diagnose(evidence, KNOWN, tried=[TD, REPLAY, SEEDING])
+    assert suspicions[0].component == Component.TD_TARGET
+    assert Component.REPLAY not in {suspicion.component for suspicion in suspicions}
+    assert REPLAY not in experiment
+    assert sum(suspicion.probability for suspicion in suspicions) == pytest.approx(1.0)
+
+
 def test_the_experiment_is_a_skipped_check_that_tells_the_two_likeliest_apart():
     _, experiment = diagnose(red(td="red", replay="skip", seeding="green"), KNOWN)
     assert experiment.startswith(f"run {REPLAY}")
