@@ -93,7 +93,8 @@ class SubjectUnderTest:
         """What a check finds."""
         found = self.inspection
         traits = read_traits(found.traits)
-        return run_check(check_named(code), self.factory, self._seed, found.declined, traits)
+        check = check_named(code)
+        return run_check(check, self.factory, self._seed, found.declined, traits, found.raised)
 
 
 class CheckRun:

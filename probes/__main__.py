@@ -193,6 +193,12 @@ def _run(jobs: list[CheckJob], workers: int, console: Console) -> tuple[list[Fin
                 inspection = result.found
                 for name, reason in inspection.declined.items():
                     console.print(f"declined: {name}: {reason}", markup=False, style="yellow")
+                if inspection.raised:
+                    console.print(
+                        f"checks of {', '.join(inspection.raised)} are inconclusive: mend what "
+                        "raised, or name in `offers` what the agent has for them",
+                        markup=False,
+                    )
                 if inspection.traits:
                     words = ", ".join(
                         f"{name} {value}" for name, value in inspection.traits.items()

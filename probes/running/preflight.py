@@ -2,7 +2,9 @@
 
 A subject that cannot take a step is not judged at all. A member that has the name of a capability
 but is something else, such as a `sample` that takes no size, is *declined*: it is not made use of,
-and that is said. `offers` in a subject names those that are meant; then they have to work.
+and that is said. `offers` in a subject names those that are meant; then they have to work. One
+that takes the right arguments and raises may be something else as well, or broken: checks that need
+it are inconclusive.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import inspect
 import numbers
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -56,11 +58,13 @@ class Inspection:
 
     Attributes:
         declined: what the subject has in name only, and why.
+        raised: those of them that took their arguments, and raised.
         expected: reasons by code of the reds that the subject itself documents.
         traits: declared by the subject, by name.
     """
 
     declined: dict[str, str] = field(default_factory=dict)
+    raised: list[str] = field(default_factory=list)
     expected: dict[str, str] = field(default_factory=dict)
     traits: dict[str, Any] = field(default_factory=dict)
 
@@ -86,12 +90,15 @@ def inspect_subject(factory: Factory, seed: int, *, frames: bool = True) -> Insp
         _take_steps(trial, "vector", STEPS - 1)
     except Unsupported:
         pass  # it trains in long pieces
-    declined = _declined(trial)
+    declined, raised = _declined(trial)
     if frames:
-        declined |= _frames_declined(factory, seed)
+        declined |= _frames_declined(
+            factory, seed, offered=FRAMES in (_offers(trial.subject) or ())
+        )
     documented = getattr(trial.subject, "expected", None) or {}
     return Inspection(
         declined,
+        raised,
         checked(documented, f"{type(trial.subject).__name__}.expected"),
         read_traits(getattr(trial.subject, "traits", None) or {}).declared,
     )
@@ -179,8 +186,12 @@ def _take_steps(trial: Trial, view: View, steps: int) -> None:
         )
 
 
-def _frames_declined(factory: Factory, seed: int) -> dict[str, str]:
-    """Whether what is made for vectors takes frames as well."""
+def _frames_declined(factory: Factory, seed: int, *, offered: bool) -> dict[str, str]:
+    """Whether what is made for vectors takes frames as well.
+
+    Raises:
+        SubjectError: if it says so itself, and does not.
+    """
     testbed = Testbed(factory, seed)
     try:
         trial = testbed.trial(
@@ -190,66 +201,93 @@ def _frames_declined(factory: Factory, seed: int) -> dict[str, str]:
     except Unsupported:
         return {}  # each check that needs them is skipped with the subject's own reason
     except SubjectError as error:
+        if offered:
+            raise
         return {FRAMES: str(error).removeprefix("agent: ").replace("\n  where    ", " at")}
-    except Exception as error:  # noqa: BLE001  # whatever it is
+    except Exception as error:  # whatever it is
+        if offered:
+            raise _raised("the factory, shown frames,", error) from error
         return {FRAMES: f"{error_text(error)} at {place_of(error)}"}
     return {}
 
 
-def _declined(trial: Trial) -> dict[str, str]:
-    """The capabilities that are there in name only.
+def _offers(subject: object) -> Collection[str] | None:
+    """What the subject itself says that it offers; None if it does not say."""
+    return getattr(subject, "offers", None)
+
+
+@dataclass(frozen=True)
+class _Unusable:
+    """Why a member is not the capability of its name."""
+
+    reason: str
+    raised: bool = False
+
+
+def _declined(trial: Trial) -> tuple[dict[str, str], list[str]]:
+    """The capabilities that are there in name only, and those among them that raised.
 
     Raises:
         SubjectError: if one of them is among those that the subject itself says it offers.
     """
     subject = trial.subject
-    offers: Iterable[str] | None = getattr(subject, "offers", None)
+    offers = _offers(subject)
     for name in offers or ():
-        if name not in CAPABILITIES:
-            raise SubjectError(unknown("capability", name, CAPABILITIES))
+        if name not in {*CAPABILITIES, FRAMES}:
+            raise SubjectError(unknown("capability", name, [*CAPABILITIES, FRAMES]))
     declined: dict[str, str] = {}
+    raised: list[str] = []
     for name, about in CAPABILITIES.items():
-        named = offers is not None and name in offers
-        reason = _unusable(trial, name)
-        if named and reason is None:
-            reason = "it has no member of that name"
-        if named and reason:
-            raise SubjectError(f"agent: it offers {name}, but {reason}\n  expected  {about}")
-        if offers is not None and not named and reason is not None:
-            reason = "not among what it offers"
-        if reason:
-            declined[name] = reason
-    return declined
+        if offers is not None and name not in offers:
+            if inspect.getattr_static(subject, name, None) is not None:
+                declined[name] = "not among what it offers"
+            continue
+        found = _unusable(trial, name)
+        if offers is not None and not found and getattr(subject, name, None) is None:
+            found = _Unusable("it has no member of that name")
+        if offers is not None and found:
+            raise SubjectError(f"agent: it offers {name}, but {found.reason}\n  expected  {about}")
+        if found:
+            declined[name] = found.reason
+            raised += [name] * found.raised
+    return declined, raised
 
 
-def _unusable(trial: Trial, name: Capability) -> str | None:
-    """Why a member is not the capability of its name; "" if it is, None if there is none."""
+def _unusable(trial: Trial, name: Capability) -> _Unusable | None:
+    """Why a member is not the capability of its name; None if it is, or if there is none."""
     try:
         member = getattr(trial.subject, name, None)
     except Exception as error:  # noqa: BLE001  # a property may raise anything
-        return f"reading it raised {error_text(error)} at {place_of(error)}"
+        return _Unusable(f"reading it raised {error_text(error)} at {place_of(error)}", raised=True)
     if member is None:
         return None
     kind = MODULES.get(name)
     if kind is not None:
-        return "" if isinstance(member, kind) else f"it is a {type(member).__name__}"
+        fits = isinstance(member, kind)
+        return None if fits else _Unusable(f"it is a {type(member).__name__}")
     if not callable(member):
-        return f"it is a {type(member).__name__}, and no method"
+        return _Unusable(f"it is a {type(member).__name__}, and no method")
     arguments, wrong = TRIALS[name]
     values = arguments(trial)
-    return _signature_unlike(member, values) or _tried(member, values, wrong)
+    unlike = _signature_unlike(member, values)
+    return _Unusable(unlike) if unlike else _tried(member, values, wrong)
 
 
-def _tried(member: Callable[..., Any], values: tuple[Any, ...], wrong: Callable[..., str]) -> str:
-    """What is wrong with what a method does with these arguments; "" if nothing is."""
+def _tried(
+    member: Callable[..., Any], values: tuple[Any, ...], wrong: Callable[..., str]
+) -> _Unusable | None:
+    """What is wrong with what a method does with these arguments."""
     try:
-        return wrong(member, *values)
-    except Unsupported:
-        return ""
+        reason = wrong(member, *values)
+    except (Unsupported, NotImplementedError) as error:
+        absent = isinstance(error, NotImplementedError)
+        reason = "it is not implemented" if absent else ""
     except BrokenProtocol as broken:  # but for shapes, a property of its own
-        return f"expected {broken.expected}; {broken.actual}" if broken.rule == "shapes" else ""
+        shapes = broken.rule == "shapes"
+        reason = f"expected {broken.expected}; {broken.actual}" if shapes else ""
     except Exception as error:  # noqa: BLE001  # whatever it raises
-        return f"it raised {error_text(error)} at {place_of(error)}"
+        return _Unusable(f"it raised {error_text(error)} at {place_of(error)}", raised=True)
+    return _Unusable(reason) if reason else None
 
 
 def _signature_unlike(function: Callable[..., Any], values: tuple[Any, ...]) -> str:
@@ -313,6 +351,13 @@ def _sample_wrong(method: Callable[[int], Any], size: int) -> str:
     return ""
 
 
+def _weighted_sample_wrong(method: Callable[[int], Any], size: int) -> str:
+    rows, weights = method(size)
+    found = np.asarray(weights)
+    unlike = "" if found.size == size else f"its weights are {_form(found)}, not [{size}]"
+    return unlike or _sample_wrong(lambda _: rows, size)
+
+
 def _evaluate_wrong(method: Callable[[int], Any], episodes: int) -> str:
     returns = np.asarray(method(episodes))
     fits = returns.shape == (episodes,) and returns.dtype.kind in "fiu"
@@ -347,6 +392,7 @@ TRIALS: Final[dict[Capability, tuple[Arguments, Callable[..., str]]]] = {
     "target_values": (lambda _: (observations(BRANCHING, "vector"),), _values_wrong),
     "td_targets": (lambda _: (_transitions(),), _targets_wrong),
     "sample": (lambda _: (BATCH,), _sample_wrong),
+    "weighted_sample": (lambda _: (BATCH,), _weighted_sample_wrong),
     "replay_bytes": (lambda _: (), _number_wrong),
     "epsilon": (lambda _: (), _number_wrong),
     "records": (lambda _: (), _not_called),

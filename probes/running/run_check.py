@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -45,6 +45,7 @@ def run_check(
     seed: int,
     declined: Mapping[str, str] = NOTHING_DECLINED,
     traits: Traits = PLAIN,
+    raised: Collection[str] = (),
 ) -> Finding:
     """Runs a check on a subject.
 
@@ -55,14 +56,21 @@ def run_check(
         declined: what is not made use of although it is there, and why; see
             `probes.running.preflight`.
         traits: of the subject, as it declares them.
+        raised: what of the declined took its arguments, and raised.
 
     Returns:
         Its finding: red too if nothing was compared; an error if the subject raised or broke its
         protocol, so that nothing is known of the property; skipped if it lacks what is needed;
-        inconclusive if a variant that is not declared would explain what is seen.
+        inconclusive if a variant that is not declared would explain what is seen, or if what it
+        needs raised.
     """
     started = time.monotonic()
-    end = _run(check, factory, seed, declined, traits)
+    broken = [name for name in check.needs if name in raised]
+    if broken:
+        words = " and ".join(broken)
+        end = _End(FindingStatus.INCONCLUSIVE, f"{words} that can be used", f"declined: {words}")
+    else:
+        end = _run(check, factory, seed, declined, traits)
     return Finding(
         check=check.code,
         component=check.component,

@@ -104,7 +104,7 @@ def _serve_subject(
         if "end" in order:
             return
         check = check_named(order["check"])
-        finding = run_check(check, factory, order["seed"], found.declined, traits)
+        finding = run_check(check, factory, order["seed"], found.declined, traits, found.raised)
         answers.write(finding.model_dump_json() + "\n")
 
 

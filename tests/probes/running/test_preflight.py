@@ -186,6 +186,25 @@ def test_an_agent_for_vectors_alone_declines_frames():
     assert "ValueError: vectors only" in declined["frames"]
 
 
+class RaisesWhenTried(DQN):
+    def td_targets(self, transitions):
+        return transitions.done
+
+
+class NotImplementedYet(DQN):
+    def evaluate(self, episodes):
+        raise NotImplementedError(episodes)
+
+
+def test_what_raises_when_it_is_tried_leaves_its_checks_inconclusive():
+    found = inspected(RaisesWhenTried)
+    assert found.raised == ["td_targets"]
+    assert "it raised AttributeError" in found.declined["td_targets"]
+    assert "test_preflight.py:" in found.declined["td_targets"]
+    assert inspected(NotImplementedYet).raised == []
+    assert inspected(NotImplementedYet).declined == {"evaluate": "it is not implemented"}
+
+
 def test_what_is_offered_in_so_many_words_has_to_work():
     class Offers(DQN):
         offers = ("sample", "update")
@@ -205,6 +224,17 @@ def test_what_is_offered_in_so_many_words_has_to_work():
 
     with pytest.raises(SubjectError, match="unknown capability 'simple'"):
         inspected(OffersTheUnknown)
+
+    class OffersFrames(DQN):
+        offers = ("frames", "sample")
+
+        def __init__(self, envs, args):
+            if len(envs[0].observation_space.shape) > 1:
+                raise ValueError("vectors only")
+            super().__init__(envs, args)
+
+    with pytest.raises(SubjectError, match="shown frames, raised ValueError: vectors only"):
+        inspected(OffersFrames, frames=True)
 
 
 def test_traits_are_read_and_wrong_ones_refused():
@@ -232,8 +262,10 @@ def make(make_env, settings):
 """
 
 
-def probed(folder: Path, act: str, *words: str) -> subprocess.CompletedProcess[str]:
-    (folder / "mine.py").write_text(FILE.format(act=act))
+def probed(
+    folder: Path, act: str, *words: str, text: str = FILE
+) -> subprocess.CompletedProcess[str]:
+    (folder / "mine.py").write_text(text.format(act=act))
     command = [sys.executable, "-m", "dqn_harness", "probes", "--agent", "mine.py:make", *words]
     env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
@@ -256,3 +288,17 @@ def test_an_exception_in_many_checks_is_said_once_and_is_no_evidence(tmp_path):
     assert {one["place"] for one in errors} == {"mine.py:6, in act"}
     assert report["suspicions"] == []
     assert ran.returncode in {1, 4}
+
+
+def test_the_command_is_inconclusive_where_a_member_raised(tmp_path):
+    ran = probed(tmp_path, "return super().act(index)", "-k", "td or exploration*")
+    assert ran.returncode == 0, ran.stdout
+    raising = FILE.replace(
+        "def make", "    def td_targets(self, rows):\n        rows.done\n\ndef make"
+    )
+    ran = probed(tmp_path, "return super().act(index)", "-k", "td", text=raising)
+    assert ran.returncode == 6, ran.stdout
+    assert ran.stdout.count("AttributeError") == 1
+    assert "mine.py:9, in td_targets" in ran.stdout
+    assert probed(tmp_path, "return super().act(index)", "-k", "world.constant*",
+                  text=raising).returncode == 0  # fmt: skip
