@@ -147,14 +147,16 @@ class Subject(Protocol):
 
 # Every capability, and what a member of that name must be.
 Capability = Literal[
-    "target_values", "td_targets", "update", "sample", "online_net", "target_net", "optimizer",
-    "save", "load", "evaluate", "replay_bytes", "preprocess", "epsilon", "records",
+    "target_values", "td_targets", "update", "sample", "weighted_sample", "online_net",
+    "target_net", "optimizer", "save", "load", "evaluate", "replay_bytes", "preprocess", "epsilon",
+    "records",
 ]  # fmt: skip
 CAPABILITIES: Final[dict[Capability, str]] = {
     "target_values": "(obs [B, ...]) -> [B, A]: Q-values of the target network",
     "td_targets": "(Transitions) -> [B]: regression targets, no update",
     "update": "(Transitions) -> None: one gradient step on exactly these transitions",
     "sample": "(size) -> Transitions: drawn from the replay memory as the learner draws them",
+    "weighted_sample": "(size) -> Transitions, [size]: the same, and each row's weight in the loss",
     "online_net": "the trained torch.nn.Module",
     "target_net": "the lagged torch.nn.Module",
     "optimizer": "the torch.optim.Optimizer",
@@ -192,6 +194,9 @@ class WhiteBox(Protocol):
 
     def sample(self, size: int) -> Transitions:
         """Some rows of the replay memory."""
+
+    def weighted_sample(self, size: int) -> tuple[Transitions, Array]:
+        """The same, with weights [size]."""
 
     def save(self, folder: Path) -> None:
         """Into an empty folder."""

@@ -13,6 +13,7 @@ from probes.checks.check import Check, Component
 from probes.checks.support.chance import ChanceTally, weigh
 from probes.checks.support.testbed import Testbed
 from probes.checks.support.tracing import Step, StepTrace
+from probes.checks.support.variants import require_plain
 from probes.outcome import Outcome
 from probes.subject import BrokenProtocol
 
@@ -30,6 +31,7 @@ def acts_at_random(
     warmup_steps: int, total_steps: int, epsilon: float, testbed: Testbed
 ) -> Outcome:
     """In the last steps all actions are alike, whatever is best or was done before."""
+    require_plain(testbed, "epsilon_greedy")
     num_actions = 4
     trace = StepTrace(
         testbed,
@@ -58,6 +60,7 @@ def acts_at_random(
 
 def acts_greedily(testbed: Testbed) -> Outcome:
     """Epsilon is zero: after warming up every action is a best one, while values change."""
+    require_plain(testbed, "epsilon_greedy")
     warmup, steps = 64, 320
     trace = StepTrace(
         testbed,
@@ -108,6 +111,7 @@ def scheduled(step: int) -> tuple[float, float]:
 
 def follows_the_schedule(num_envs: int, testbed: Testbed) -> Outcome:
     """The share of actions that are not greedy falls as epsilon does, over many episodes."""
+    require_plain(testbed, "epsilon_greedy")
     num_actions = 8  # a random action is seldom the greedy one
     settings = SCHEDULE | {"num_envs": num_envs}
     trace = StepTrace(testbed, num_actions=num_actions, episode_steps=20, **settings)
@@ -124,6 +128,7 @@ def follows_the_schedule(num_envs: int, testbed: Testbed) -> Outcome:
 
 def reports_epsilon_as_set(testbed: Testbed) -> Outcome:
     """The epsilon that the subject reports lies on the schedule, at its end exactly."""
+    require_plain(testbed, "epsilon_greedy")
     trace = StepTrace(testbed, **SCHEDULE)
     # Epsilon may be worked out once for each update.
     leeway = 0.9 / DECAY * 2 * SCHEDULE["train_period_steps"]
@@ -172,6 +177,7 @@ def _acted_together(
     testbed: Testbed, num_actions: int, warmup_ticks: int, epsilon: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """The actions of each environment at each tick, [N, T], and whether they were greedy."""
+    require_plain(testbed, "epsilon_greedy")
     trace = StepTrace(
         testbed,
         num_actions=num_actions,
@@ -215,6 +221,7 @@ CHECKS: Final = (
                 "https://github.com/dennybritz/reinforcement-learning/issues/30",
             ),
             experiment="print epsilon, and count the actions, over some hundred random steps",
+            variants=("epsilon_greedy",),
             run=partial(acts_at_random, warmup_steps, total_steps, epsilon),
         )
         for code, when, warmup_steps, total_steps, epsilon in (
@@ -245,6 +252,7 @@ CHECKS: Final = (
             "https://github.com/google-deepmind/rlax/issues/102",
         ),
         experiment="set epsilon to zero; print observation, Q-values and action of each step",
+        variants=("epsilon_greedy",),
         run=acts_greedily,
     ),
     *(
@@ -267,6 +275,7 @@ CHECKS: Final = (
                 "https://github.com/DLR-RM/stable-baselines3/commit/fd5153b9",
             ),
             experiment="print epsilon with the step at the start, after two episodes, at the end",
+            variants=("epsilon_greedy",),
             run=partial(follows_the_schedule, num_envs),
         )
         for num_envs in (1, NUM_ENVS)
@@ -286,6 +295,7 @@ CHECKS: Final = (
             "https://github.com/DLR-RM/stable-baselines3/commit/fd5153b9",
         ),
         experiment="evaluate the schedule by hand at its start, its middle and its end",
+        variants=("epsilon_greedy",),
         run=reports_epsilon_as_set,
     ),
     Check(
@@ -299,6 +309,7 @@ CHECKS: Final = (
             "https://github.com/DLR-RM/stable-baselines3/blob/master/stable_baselines3/dqn/dqn.py",
         ),
         experiment="draw as many random numbers for a choice as there are environments",
+        variants=("epsilon_greedy",),
         run=coins_differ,
     ),
     Check(
@@ -315,6 +326,7 @@ CHECKS: Final = (
             "https://github.com/ray-project/ray/issues/46986",
         ),
         experiment="print the actions of all environments side by side while epsilon is one",
+        variants=("epsilon_greedy",),
         run=actions_differ,
     ),
 )

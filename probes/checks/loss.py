@@ -9,7 +9,7 @@ import numpy as np
 
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed
-from probes.checks.support.variants import observed_batch_norm, require_plain
+from probes.checks.support.variants import NOT_DECLARED, observed_batch_norm, require_plain
 from probes.checks.support.white_box import (
     ACTIONS,
     Vector,
@@ -24,7 +24,11 @@ from probes.checks.support.white_box import (
 )
 from probes.checks.td_target import GAMMA, Form, unlike_values
 from probes.outcome import Outcome
-from probes.properties.gradients import grows_with_small_errors, of_actions_taken_alone
+from probes.properties.gradients import (
+    bends_at,
+    grows_with_small_errors,
+    of_actions_taken_alone,
+)
 from probes.subject import Unsupported
 
 ROWS: Final = 32
@@ -32,6 +36,7 @@ ROWS: Final = 32
 # than what implementations clip.
 SMALL: Final = 0.1
 SMALL_ERRORS: Final = (0.01, 0.02, 0.04, 0.08)
+ANY_ERRORS: Final = (0.1, 0.5, 2.0, 10.0)  # knees of Huber's loss
 SINGLE_ROWS: Final = 6
 FAR_AWAY: Final = 1e12  # values of about as much are still finite
 
@@ -179,6 +184,22 @@ def small_errors_count_less(testbed: Testbed) -> Outcome:
     return grows_with_small_errors(np.array(SMALL_ERRORS), np.array(pulls))
 
 
+def bends_as_declared(testbed: Testbed) -> Outcome:
+    """Compares the gradients of TD errors on both sides of the knee of the declared loss."""
+    if not testbed.traits.loss:
+        raise Unsupported(NOT_DECLARED)
+    require_plain(testbed, "noisy", "batch_norm")
+    trial = white_box_trial(testbed, batch_size=ROWS)
+    transitions = draw(generator(testbed.seed), ROWS)
+    errors = np.array(ANY_ERRORS) * testbed.traits.huber_knee
+    pulls = [
+        float(np.linalg.norm(gradient(trial.subject, with_errors(trial, transitions, error))))
+        for error in errors
+    ]
+    knee = testbed.traits.huber_knee if testbed.traits.loss == "huber" else np.inf
+    return bends_at(errors, np.array(pulls), knee)
+
+
 def reaches_actions_taken_alone(testbed: Testbed) -> Outcome:
     """Works out from the gradient of single rows what the gradient at their values was."""
     require_plain(testbed, "noisy", "batch_norm")
@@ -225,6 +246,22 @@ _AIMS: Final[dict[str, Any]] = {
 }
 
 CHECKS: Final = (
+    Check(
+        code="loss.bends-as-declared",
+        component=Component.TD_TARGET,
+        needs=("update", "online_net"),
+        what="Errors pull in proportion to their size, up to the knee of the declared loss.",
+        why="A square and Huber's loss differ where errors are large, just where a run decides "
+        "whether it stays stable.",
+        causes=(
+            "another loss than the one that was meant, or another knee",
+            "errors, targets or rewards are clipped besides",
+            "Huber's loss where its derivative is taken for the loss itself",
+        ),
+        seen=(),
+        experiment="print the gradient at the output of the network for errors of 0.1, 1 and 10",
+        run=bends_as_declared,
+    ),
     Check(
         code="loss.small-errors-count-less",
         component=Component.TD_TARGET,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import torch
+from torch import nn
 
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed
 from probes.checks.support.variants import NOT_DECLARED, observed_noise
-from probes.checks.support.white_box import generator
+from probes.checks.support.white_box import draw, generator, kept, trained, white_box_trial
 from probes.outcome import Outcome
-from probes.properties.values import functions_of_one_row
+from probes.properties.values import advantages_are_relative, functions_of_one_row
 from probes.subject import Unsupported
 from probes.worlds.env import VECTOR_SIZE, WorldEnv
 from probes.worlds.tables import BRANCHING
@@ -54,7 +56,48 @@ def noise_is_drawn_anew(testbed: Testbed) -> Outcome:
     )
 
 
+def advantages_are_centred(testbed: Testbed) -> Outcome:
+    """Raises the biases of a dueling network's two last layers, one after the other."""
+    if not testbed.traits.dueling:
+        raise Unsupported(NOT_DECLARED)
+    trial = white_box_trial(testbed)
+    network = trial.subject.online_net
+    obs = draw(generator(testbed.seed), ROWS).obs
+    values = trial.q_table(obs)
+
+    def raised(size: int) -> np.ndarray[Any, Any]:
+        biases = [p for p in trained(network) if p.ndim == 1 and len(p) == size]
+        if len(biases) != 1:
+            raise Unsupported(f"not one layer of {size} outputs with a bias")
+        with kept(network):
+            _raise(biases[0])
+            return trial.q_table(obs)
+
+    return advantages_are_relative(values, raised(1), raised(values.shape[1]))
+
+
+@torch.no_grad()
+def _raise(bias: nn.Parameter) -> None:
+    bias.add_(1.0)
+
+
 CHECKS: Final = (
+    Check(
+        code="network.advantages-are-centred",
+        component=Component.OPTIMIZER,
+        needs=("online_net",),
+        what="In a dueling network what all advantages share cancels, and the state's value is "
+        "part of every Q-value.",
+        why="Else the two streams are not told apart: either can take over what is the other's, "
+        "and the network is a plain one with more weights.",
+        causes=(
+            "the mean of the advantages is not subtracted, or their sum is",
+            "the value of the state is left out, or scaled",
+        ),
+        seen=(),
+        experiment="add one to the bias of the advantages: no Q-value should change",
+        run=advantages_are_centred,
+    ),
     Check(
         code="network.noise-is-drawn-anew",
         component=Component.OPTIMIZER,

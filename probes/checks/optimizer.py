@@ -11,6 +11,7 @@ from torch import Tensor
 
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed
+from probes.checks.support.variants import NOT_DECLARED
 from probes.checks.support.white_box import (
     Vector,
     draw,
@@ -27,7 +28,9 @@ from probes.checks.support.white_box import (
 )
 from probes.checks.target_network import shared_bytes
 from probes.outcome import Outcome
+from probes.properties.gradients import clipped_as_declared
 from probes.properties.weights import constant_rate, still_without_gradient
+from probes.subject import Unsupported
 
 ROWS: Final = 32
 LEARNING_RATE: Final = 7e-4  # no library's default
@@ -199,6 +202,31 @@ def still_without_a_gradient(testbed: Testbed) -> Outcome:
     return still_without_gradient(before, flat(held))
 
 
+def clips_as_declared(testbed: Testbed) -> Outcome:
+    """Compares what the optimizer is given with what the loss gave, small gradients to huge."""
+    norm, value = testbed.traits.gradient_clip_norm, testbed.traits.gradient_clip_value
+    if not norm and not value:
+        raise Unsupported(NOT_DECLARED)
+    trial = white_box_trial(testbed, batch_size=ROWS)
+    subject, parameters = trial.subject, trained(trial.subject.online_net)
+    given, taken = [], []
+
+    def note(*_: Any) -> None:
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        taken.append(flat(gradients))
+
+    hook = subject.optimizer.register_step_pre_hook(note)
+    transitions = draw(generator(testbed.seed), ROWS)
+    for error, size in ((SMALL, 1.0), (10.0, 1.0), (10.0, 1e2), (10.0, 1e4), (10.0, 1e6)):
+        shown = transitions._replace(obs=(size * transitions.obs).astype(np.float32))
+        with kept(subject.online_net):
+            given.append(flat(update(subject, with_errors(trial, shown, error))))
+    hook.remove()
+    if len(taken) != len(given):
+        raise Unsupported("its optimizer does not take one step for an update")
+    return clipped_as_declared(given, taken, norm, value)
+
+
 def rate_stays_to_the_end(testbed: Testbed) -> Outcome:
     """Reads the learning rate from the start of a run to its end."""
     trial = white_box_trial(testbed, learning_rate=LEARNING_RATE, total_steps=RUN_STEPS)
@@ -233,6 +261,22 @@ def _twin(
 
 
 CHECKS: Final = (
+    Check(
+        code="optimizer.clips-as-declared",
+        component=Component.OPTIMIZER,
+        needs=("update", "optimizer", "online_net"),
+        what="The optimizer is given the gradient of the loss, clipped as it is declared.",
+        why="Gradients that are clipped after the step are not clipped, and ones that are clipped "
+        "tensor by tensor point elsewhere; both only show when a large error comes.",
+        causes=(
+            "clipped before backward(), or after the optimizer's step",
+            "each tensor is clipped by a norm of its own",
+            "by value where the norm was meant, or the other way round",
+        ),
+        seen=(),
+        experiment="print the gradient's norm right before the optimizer's step",
+        run=clips_as_declared,
+    ),
     Check(
         code="optimizer.still-without-a-gradient",
         component=Component.OPTIMIZER,

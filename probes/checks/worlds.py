@@ -46,7 +46,7 @@ MOST: Final[dict[View, int]] = {"vector": 12_800, "frames": 768}
 SEEDS_APART: Final = 10_007
 # Noise goes on for ever: larger batches and smaller steps average over it. The standard deviation
 # of healthy values is then a ninth of the tolerance.
-AVERAGING: Final[dict[str, Any]] = {"learning_rate": 2.5e-4, "batch_size": 128, "warmup_steps": 128}
+AVERAGING: Final[dict[str, Any]] = {"learning_rate": 2.5e-4, "batch_size": 128, "warmup_steps": 160}
 
 
 def learns_solved_values(

@@ -16,6 +16,10 @@ Vector = npt.NDArray[np.float64]
 SLOPE_TOLERANCE: Final = 0.25
 # Of the largest gradient: what rounding may leave where there should be none.
 ROUNDING: Final = 1e-5
+# Of what a clipped gradient should be: libraries add a millionth to the norm that they divide by.
+CLIPPED_TO: Final = 1e-3
+# By how much the pull of an error may differ from that of the loss that is declared.
+OF_THE_PULL: Final = 0.1
 
 
 def grows_with_small_errors(errors: Vector, pulls: Vector) -> Outcome:
@@ -64,3 +68,59 @@ def of_actions_taken_alone(gradient: Vector, action: npt.NDArray[np.int64]) -> O
         f"{int((~taken).sum())} others",
         compared=gradient.size,
     )
+
+
+def bends_at(errors: Vector, pulls: Vector, knee: float) -> Outcome:
+    """An error pulls in proportion to its size up to the knee of the loss, and no harder beyond.
+
+    Args:
+        errors: [E], rising, on both sides of the knee if there is one.
+        pulls: [E], lengths of the gradients of batches with that error in each row.
+        knee: infinity for a square.
+
+    References:
+        Huber 1964; Mnih et al. 2015, Methods, "Training algorithm", with a knee of 1.
+    """
+    due = np.minimum(errors, knee) / min(errors[0], knee)
+    found = pulls / max(pulls[0], np.finfo(np.float64).tiny)
+    return Outcome(
+        holds=bool((np.abs(found / due - 1) <= OF_THE_PULL).all()),
+        expected=f"errors of {_numbers(errors)} to pull {_numbers(due)} times as hard as the first",
+        actual=f"{_numbers(found)} times",
+        compared=len(errors),
+    )
+
+
+def clipped_as_declared(
+    before: list[Vector], after: list[Vector], norm: float, value: float
+) -> Outcome:
+    """A gradient is what the optimizer is given, shortened or cut off where it is too large.
+
+    Args:
+        before: [U] of [P], as the loss gives them.
+        after: [U] of [P], as the optimizer is given them.
+        norm: that the whole of it measures at most; 0 for any.
+        value: that each number of it measures at most; 0 for any.
+    """
+    most = value or np.inf
+    apart, reached = [], 0
+    for given, taken in zip(before, after, strict=True):
+        due = given.clip(-most, most)
+        length = float(np.linalg.norm(due))
+        due = due * min(1.0, norm / length) if norm and length else due
+        reached += bool(np.any(due != given))
+        apart.append(float(np.linalg.norm(taken - due)) / max(float(np.linalg.norm(due)), 1e-30))
+    limits = [f"a norm of {norm:g}" if norm else "", f"values of {value:g}" if value else ""]
+    longest = max(float(np.linalg.norm(given)) for given in after)
+    largest = max(float(np.abs(given).max()) for given in after)
+    return Outcome(
+        holds=max(apart) <= CLIPPED_TO if reached else None,
+        expected=f"gradients clipped to {' and '.join(filter(None, limits))}",
+        actual=f"a norm of up to {longest:.3g}, values of up to {largest:.3g}, off by up to "
+        f"{max(apart):.1%}; {reached} of {len(before)} were too large",
+        compared=len(before),
+    )
+
+
+def _numbers(values: Vector) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)

@@ -135,6 +135,14 @@ TWO_ENDS: Final = _world(
     starts=(0, 2),
     separates=("time limit terminates", "terminal ignored", "final observation lost"),
 )
+# Every value is zero, and every error as large as the noise of its state.
+ERROR_SIZES: Final = _world(
+    "error-sizes",
+    "which rows are drawn more often",
+    [[Move(0.0, noise=size)] for size in (0.25, 0.5, 1.0)],
+    starts=(0, 1, 2),
+    separates=("highest reward",),
+)
 # A square that crosses the screen one way or the other; rewards keep each way at one value.
 VELOCITY: Final = _world(
     "velocity",

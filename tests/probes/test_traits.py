@@ -10,6 +10,10 @@ from probes.traits import TraitError, Traits, read_traits
 def test_what_is_plain_is_not_declared():
     assert Traits().declared == {}
     assert read_traits({"tau": 1.0, "n_step": 1, "noisy": False}).declared == {}
+    assert read_traits({"loss": "mse", "importance_exponent": 0}).declared == {
+        "loss": "mse",
+        "importance_exponent": 0.0,
+    }
     assert read_traits({"n_step": 3, "double": False}).declared == {"n_step": 3, "double": False}
 
 
@@ -26,6 +30,11 @@ def test_what_is_plain_is_not_declared():
         {"double": None},
         {"reward_scale": 0},
         {"learning_rate": -1e-3},
+        {"loss": "l1"},
+        {"loss": True},
+        {"priority_exponent": 0},
+        {"importance_exponent": 1.1},
+        {"gradient_clip_norm": "10"},
         {"unheard_of": 1},
     ],
 )

@@ -66,6 +66,10 @@ class Network(nn.Module):
         advantage = self.advantage(features)
         if self.value is None:
             return advantage
+        if self.fault == "dueling-mean-not-subtracted":
+            return self.value(features) + advantage
+        if self.fault == "dueling-sum-subtracted":
+            return self.value(features) + advantage - advantage.sum(1, keepdim=True)
         if self.fault == "dueling-mean-over-batch":
             return self.value(features) + advantage - advantage.mean()
         if self.fault == "dueling-maximum-detached-from-value":
@@ -79,11 +83,13 @@ class Network(nn.Module):
 OPTIONS: dict[str, Any] = {
     "tau": 1.0, "n_step": 1, "dueling": False, "noisy": False, "batch_norm": False,
     "reward_clip": 0.0, "reward_scale": 1.0, "double": None, "hidden": 64, "learning_rate": 0.0,
-    "loss": "huber",
+    "loss": "huber", "huber_knee": 1.0, "gradient_clip_norm": 0.0, "gradient_clip_value": 0.0,
+    "priority_exponent": 0.0, "importance_exponent": 1.0, "epsilon_greedy": True,
 }  # fmt: skip
 TRAITS = (
     "tau", "n_step", "noisy", "batch_norm", "reward_clip", "reward_scale", "double",
-    "learning_rate",
+    "learning_rate", "dueling", "loss", "huber_knee", "gradient_clip_norm", "gradient_clip_value",
+    "priority_exponent", "importance_exponent", "epsilon_greedy",
 )  # fmt: skip
 
 
@@ -105,7 +111,8 @@ class VariantDQN(Subject):
         self.target_net = copy.deepcopy(self.online_net).eval()
         rate = options["learning_rate"] or settings.learning_rate
         self.optimizer = torch.optim.Adam(self.online_net.parameters(), rate)
-        self.memory: deque[Transitions] = deque(maxlen=settings.capacity)
+        self.memory: deque[tuple[Any, ...]] = deque(maxlen=settings.capacity)
+        self.priorities: deque[float] = deque(maxlen=settings.capacity)
         self.window: deque[tuple[Any, ...]] = deque()
         self.steps = self.updates = 0
         seed = int(self.rng.integers(2**31))
@@ -116,10 +123,13 @@ class VariantDQN(Subject):
             self.act()
             due = self.steps % self.settings.train_period_steps == 0
             if due and self.steps >= self.settings.warmup_steps:
-                self.update(self.sample(self.settings.batch_size))
+                self.learn(*self.drawn(self.settings.batch_size))
 
     def act(self) -> None:
-        if self.rng.random() < self.epsilon():
+        if not self.options["epsilon_greedy"]:
+            with torch.no_grad():  # by the noise of the last update
+                action = int(self.online_net(torch.as_tensor(self.obs[None])).argmax())
+        elif self.rng.random() < self.epsilon():
             action = int(self.rng.integers(self.actions))
         else:
             action = int(self.q_values(self.obs[None]).argmax())
@@ -138,6 +148,9 @@ class VariantDQN(Subject):
                 discount = gamma
             if self.fault != "windows-lost-at-ends" or not self.window:
                 self.memory.append((obs, first, total, next_obs, terminated, discount))
+                self.priorities.append(max(self.priorities, default=1.0))
+                if self.fault == "new-rows-last":
+                    self.priorities[-1] = 1e-4
             if not ended:
                 break
         self.obs = self.env.reset()[0].copy() if ended else next_obs
@@ -161,23 +174,42 @@ class VariantDQN(Subject):
             return 1.0
         return s.epsilon_initial + min(1.0, share) * (s.epsilon_final - s.epsilon_initial)
 
+    def drawn(self, size: int) -> tuple[Transitions, Any, Any, Any]:
+        """Rows with their discounts, their weights and their places."""
+        alpha, count = self.options["priority_exponent"], len(self.memory)
+        if not alpha:
+            places = self.rng.integers(count, size=size)
+            weights = np.ones(size)
+        else:
+            shares = np.array(self.priorities) ** alpha
+            shares /= shares.sum()
+            places = self.rng.choice(count, size, p=shares)
+            sign = 1 if self.fault == "weights-of-the-wrong-sign" else -1
+            weights = (count * shares[places]) ** (sign * self.options["importance_exponent"])
+            if self.fault != "weights-not-normalised":
+                weights /= weights.max()
+        columns = list(zip(*(self.memory[place] for place in places), strict=True))
+        discount = np.array(columns.pop(), np.float32)
+        return Transitions(*map(np.array, columns)), discount, weights, places
+
     def sample(self, size: int) -> Transitions:
-        rows = [self.memory[i] for i in self.rng.integers(len(self.memory), size=size)]
-        columns = list(zip(*rows, strict=True))
-        self.discount = np.array(columns.pop(), np.float32)
-        return Transitions(*map(np.array, columns))
+        return self.drawn(size)[0]
+
+    def weighted_sample(self, size: int) -> tuple[Transitions, np.ndarray]:
+        rows, _, weights, _ = self.drawn(size)
+        return rows, weights
 
     def update(self, transitions: Transitions) -> None:
+        power = 1 if self.fault == "one-discount-for-all" else self.options["n_step"]
+        self.learn(transitions, self.settings.gamma**power, 1.0, ())
+
+    def learn(self, transitions: Transitions, discount: Any, weights: Any, places: Any) -> None:
         obs, action, reward, next_obs, terminated = map(torch.as_tensor, transitions)
-        discount = self.settings.gamma ** self.options["n_step"]
-        if self.fault == "one-discount-for-all":
-            discount = self.settings.gamma
-        if len(getattr(self, "discount", ())) == len(action):
-            discount, self.discount = torch.as_tensor(self.discount), ()
-        for net in (self.online_net, self.target_net):
-            for layer in net.noisy_layers():
-                if self.fault != "noise-drawn-once":
-                    layer.draw(self.noise)
+        discount, weights = (
+            torch.as_tensor(column, dtype=torch.float32) for column in (discount, weights)
+        )
+        if self.options["epsilon_greedy"]:
+            self.draw_noise()
         self.online_net.train()
         with torch.no_grad():
             next_q = self.target_net(next_obs)
@@ -188,13 +220,52 @@ class VariantDQN(Subject):
                 best = next_q.argmax(1, keepdim=True)
             next_value = next_q.gather(1, best).squeeze(1)
             target = reward.float() + discount * torch.where(terminated, 0.0, next_value)
+            if self.fault == "targets-clipped":
+                target = target.clamp(-1.0, 1.0)
         predicted = self.online_net(obs).gather(1, action[:, None]).squeeze(1)
-        loss = functional.mse_loss if self.options["loss"] == "mse" else functional.smooth_l1_loss
+        if self.fault == "weights-dropped":
+            weights = torch.ones(())
         self.optimizer.zero_grad()
-        loss(predicted, target.float()).backward()
+        (weights * self.losses(predicted, target.float())).mean().backward()
+        if self.fault != "clipped-after-the-step":
+            self.clip_gradients()
         self.optimizer.step()
+        self.clip_gradients()
+        if not self.options["epsilon_greedy"]:  # which acts with the noise that is drawn here
+            self.draw_noise()
         self.updates += 1
+        error = (target - predicted).detach().numpy()
+        if self.fault != "priorities-not-updated":
+            for place, size in zip(places, error, strict=bool(len(places))):
+                signed = -size if self.fault == "priorities-of-signed-errors" else abs(size)
+                self.priorities[place] = max(float(signed), 0.0) + 1e-3
         self.sync()
+
+    def draw_noise(self) -> None:
+        for net in (self.online_net, self.target_net):
+            for layer in net.noisy_layers():
+                if self.fault != "noise-drawn-once":
+                    layer.draw(self.noise)
+
+    def losses(self, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        knee = self.options["huber_knee"] * (0.1 if self.fault == "knee-of-a-tenth" else 1.0)
+        if self.fault == "absolute-error":
+            return functional.l1_loss(predicted, target, reduction="none")
+        square = self.options["loss"] == "mse"
+        if square != (self.fault == "the-other-loss"):
+            return functional.mse_loss(predicted, target, reduction="none")
+        return functional.huber_loss(predicted, target, reduction="none", delta=knee)
+
+    def clip_gradients(self) -> None:
+        norm, value = (self.options[f"gradient_clip_{kind}"] for kind in ("norm", "value"))
+        parameters = list(self.online_net.parameters())
+        if self.fault == "norm-for-value":
+            norm, value = value, norm
+        if value:
+            nn.utils.clip_grad_value_(parameters, value)
+        groups = [[p] for p in parameters] if self.fault == "tensor-by-tensor" else [parameters]
+        for group in groups if norm else ():
+            nn.utils.clip_grad_norm_(group, norm)
 
     def sync(self) -> None:
         tau = self.options["tau"]

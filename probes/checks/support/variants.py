@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from probes.checks.support.global_generators import global_generators
+from probes.checks.support.priorities import drawn_by_error
 from probes.checks.support.settling import settle
 from probes.checks.support.testbed import Testbed
 from probes.checks.support.white_box import (
@@ -27,13 +28,16 @@ from probes.checks.support.white_box import (
     update,
     white_box_trial,
 )
+from probes.properties.draws import exponent_of_shares
 from probes.subject import Unsupported, missing
 from probes.traits import Traits
 from probes.worlds.env import WorldEnv, observations
 from probes.worlds.tables import DELAYED_REWARD, REWARD_BY_OBS_AND_ACTION
 from probes.worlds.world import World
 
-Variant = Literal["tau", "n_step", "noisy", "batch_norm", "learning_rate"]
+Variant = Literal[
+    "tau", "n_step", "noisy", "epsilon_greedy", "batch_norm", "learning_rate", "priority_exponent",
+]  # fmt: skip
 
 NEVER: Final = 1_000_000
 NOT_DECLARED: Final = "of a variant that the agent does not declare"
@@ -49,6 +53,7 @@ QUADRATIC: Final = 1.0  # errors up to which Huber's loss learns a mean
 # One minus the cosine between two gradients of one update: rounding turns none so far.
 TURNED: Final = 1e-4
 SMALLEST: Final = 1e-30
+LEAST_EXPONENT: Final = 0.15
 ASKED_RATES: Final = (3e-4, 7e-4)
 
 
@@ -219,12 +224,19 @@ def observed_noise(testbed: Testbed) -> dict[str, Any]:
     transitions = draw(generator(testbed.seed), 32)
     found = []
     for number in (1, 2, 3):
-        with kept(trial.subject.online_net), global_generators(number):
+        # Noise that is drawn after an update lies in buffers, which are left as they are.
+        with kept(trial.subject.online_net, buffers=False), global_generators(number):
             gradients = flat(update(trial.subject, transitions))
         found.append(gradients / max(float(np.linalg.norm(gradients)), SMALLEST))
     # Gradients that add up from update to update are longer, and of one direction.
     turned = [1 - float(one @ other) for one, other in pairwise(found)]
     return {"noisy": True} if min(turned) > TURNED else {}
+
+
+def observed_without_epsilon(testbed: Testbed) -> dict[str, Any]:
+    """Whether its network is noisy, so that it may explore by that instead of by epsilon."""
+    seen = {} if testbed.traits.noisy else observed_noise(testbed)
+    return seen | {"epsilon_greedy": False} if seen or testbed.traits.noisy else {}
 
 
 def observed_batch_norm(testbed: Testbed) -> dict[str, Any]:
@@ -251,19 +263,35 @@ def observed_learning_rate(testbed: Testbed) -> dict[str, Any]:
     return {"learning_rate": rates[0]} if len(set(rates)) == 1 else {}
 
 
+def observed_priorities(testbed: Testbed) -> dict[str, Any]:
+    """Whether rows are drawn the more often, the larger their TD error is."""
+    seen = drawn_by_error(testbed)
+    exponent = exponent_of_shares(seen.errors, seen.rates)
+    rising = bool((np.diff(seen.rates) > 0).all())
+    if not rising or not LEAST_EXPONENT <= exponent <= 1.0 + LEAST_EXPONENT:
+        return {}
+    return {"priority_exponent": min(1.0, round(exponent, 1))}
+
+
 OBSERVED: Final[dict[Variant, Callable[[Testbed], dict[str, Any]]]] = {
     "tau": observed_tau,
     "n_step": observed_n_step,
     "noisy": observed_noise,
+    "epsilon_greedy": observed_without_epsilon,
     "batch_norm": observed_batch_norm,
     "learning_rate": observed_learning_rate,
+    "priority_exponent": observed_priorities,
 }
 WORDS: Final[dict[Variant, Callable[[dict[str, Any]], str]]] = {
     "tau": lambda seen: f"Polyak averaging with tau {seen['tau']}",
     "n_step": lambda seen: f"{seen['n_step']}-step returns",
     "noisy": lambda _: "a noisy network",
+    "epsilon_greedy": lambda _: "a noisy network, which may explore without epsilon",
     "batch_norm": lambda _: "a network with batch normalisation",
     "learning_rate": lambda seen: (
         f"an agent with a learning rate of its own, {seen['learning_rate']}"
+    ),
+    "priority_exponent": lambda seen: (
+        f"prioritised replay with an exponent of {seen['priority_exponent']}"
     ),
 }

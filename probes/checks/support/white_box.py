@@ -130,9 +130,11 @@ def value_gradients(trial: Trial, obs: Array) -> Vector:
 
 
 @contextmanager
-def kept(*modules: nn.Module) -> Iterator[None]:
-    """Puts parameters and buffers back, in place, as they were on entry."""
-    tensors = [t for module in modules for t in (*module.parameters(), *module.buffers())]
+def kept(*modules: nn.Module, buffers: bool = True) -> Iterator[None]:
+    """Puts parameters, and buffers if wanted, back, in place, as they were on entry."""
+    tensors: list[Tensor] = [p for module in modules for p in module.parameters()]
+    if buffers:
+        tensors += [tensor for module in modules for tensor in module.buffers()]
     copies = [tensor.detach().clone() for tensor in tensors]
     try:
         yield

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from probes.checks.registry import CHECKS, check_named, select
-from probes.checks.support.variants import as_learned, averaged
+from probes.checks.support.variants import OBSERVED, as_learned, averaged
 from probes.running.run_check import run_check
 from probes.subject import Unsupported
 from probes.traits import Traits, read_traits
@@ -43,6 +43,13 @@ VARIANTS = {
             "noise-drawn-once": "network.noise-is-drawn-anew",
         },
     ),
+    "noisy-without-epsilon": (
+        {"noisy": True, "epsilon_greedy": False},
+        {
+            "noise-where-asked": "network.values-are-of-one-row",
+            "noise-drawn-once": "network.noise-is-drawn-anew",
+        },
+    ),
     "batch-norm": (
         {"batch_norm": True},
         {
@@ -55,11 +62,55 @@ VARIANTS = {
         {
             "dueling-mean-over-batch": "network.values-are-of-one-row",
             "dueling-maximum-detached-from-value": "network.values-are-of-one-row",
+            "dueling-mean-not-subtracted": "network.advantages-are-centred",
+            "dueling-sum-subtracted": "network.advantages-are-centred",
         },
     ),
     "reward-clip": (
         {"reward_clip": 1.0},
-        {"only-gains-clipped": "world.reward-by-action.vector"},
+        {
+            "only-gains-clipped": "world.reward-by-action.vector",
+            "targets-clipped": "world.time-limit.vector",
+        },
+    ),
+    "mse": (
+        {"loss": "mse"},
+        {
+            "the-other-loss": "loss.bends-as-declared",
+            "absolute-error": "loss.bends-as-declared",
+        },
+    ),
+    "huber": (
+        {"loss": "huber", "huber_knee": 10.0},
+        {
+            "the-other-loss": "loss.bends-as-declared",
+            "knee-of-a-tenth": "loss.bends-as-declared",
+        },
+    ),
+    "gradient-clip-norm": (
+        {"gradient_clip_norm": 0.5},
+        {
+            "clipped-after-the-step": "optimizer.clips-as-declared",
+            "tensor-by-tensor": "optimizer.clips-as-declared",
+        },
+    ),
+    "gradient-clip-value": (
+        {"gradient_clip_value": 1.0},
+        {
+            "clipped-after-the-step": "optimizer.clips-as-declared",
+            "norm-for-value": "optimizer.clips-as-declared",
+        },
+    ),
+    "prioritised": (
+        {"priority_exponent": 0.6},
+        {
+            "priorities-not-updated": "replay.follows-priorities",
+            "priorities-of-signed-errors": "replay.follows-priorities",
+            "new-rows-last": "replay.draws-new-rows",
+            "weights-dropped": "replay.weights-enter-the-loss",
+            "weights-not-normalised": "replay.weighs-by-share",
+            "weights-of-the-wrong-sign": "replay.weighs-by-share",
+        },
     ),
     "reward-scale": (
         {"reward_clip": 1.0, "reward_scale": 0.5},
@@ -116,6 +167,12 @@ def test_a_fault_of_a_variant_is_red_by_its_own_truth(name, fault):
         ({"n_step": 3}, "world.branching.vector", "{'n_step': 3}"),
         ({"noisy": True}, "loss.aims-at-target", "{'noisy': True}"),
         ({"batch_norm": True}, "loss.small-errors-count-less", "{'batch_norm': True}"),
+        (
+            {"noisy": True, "epsilon_greedy": False},
+            "exploration.uniform-when-epsilon-is-one",
+            "{'noisy': True, 'epsilon_greedy': False}",
+        ),
+        ({"priority_exponent": 0.6}, "replay.uniform", "{'priority_exponent': 0.6}"),
         ({"learning_rate": 2e-3}, "optimizer.follows-the-settings", "{'learning_rate': 0.002}"),
     ],
 )
@@ -140,7 +197,7 @@ def test_an_undeclared_variant_with_a_fault_is_red_by_the_truth_of_the_variant()
 
 def test_every_check_that_knows_variants_is_tried_with_one():
     known = {variant for check in CHECKS for variant in check.variants}
-    assert known == {"tau", "n_step", "noisy", "batch_norm", "learning_rate"}
+    assert known == set(OBSERVED)
 
 
 def test_values_of_n_step_returns_by_hand():
