@@ -137,6 +137,7 @@ def _report(
         subject=name,
         seed=seed,
         declined=inspection.declined,
+        unread=inspection.unread,
         traits=inspection.traits,
         findings=findings,
         suspicions=suspicions,
@@ -199,6 +200,9 @@ def _run(jobs: list[CheckJob], workers: int, console: Console) -> tuple[list[Fin
                         "raised, or name in `offers` what the agent has for them",
                         markup=False,
                     )
+                if inspection.unread:
+                    names = ", ".join(inspection.unread)
+                    console.print(f"settings never read: {names}", markup=False, style="yellow")
                 if inspection.traits:
                     words = ", ".join(
                         f"{name} {value}" for name, value in inspection.traits.items()

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from dqn_core.names import unknown
 
 
@@ -37,6 +40,7 @@ class Traits:
             explore by their noise instead.
         batch_norm: whether the network normalises by the batch while it trains.
         reward_clip: the largest size of a reward that is learned from; 0 where it is not clipped.
+        reward_sign: whether of a reward its sign alone is learned from.
         reward_scale: what rewards are multiplied by, after clipping.
         learning_rate: its own, whatever is asked for; 0 where it is what is asked for.
         dueling: whether values are a state's value plus relative advantages (Wang et al. 2016).
@@ -58,6 +62,7 @@ class Traits:
     epsilon_greedy: bool = True
     batch_norm: bool = False
     reward_clip: float = 0.0
+    reward_sign: bool = False
     reward_scale: float = 1.0
     learning_rate: float = 0.0
     dueling: bool = False
@@ -74,6 +79,12 @@ class Traits:
         plain = Traits()
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value != getattr(plain, name)}
+
+    def learned(self, reward: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """What is learned from in place of rewards."""
+        signed = np.sign(reward) if self.reward_sign else reward
+        most = self.reward_clip or np.inf
+        return signed.clip(-most, most) * self.reward_scale
 
 
 def read_traits(declared: Mapping[str, object]) -> Traits:

@@ -290,6 +290,7 @@ class ProbeReport(Artifact):
     subject: str  # "module:factory", or the bundled core with a fault
     seed: int
     declined: dict[str, str] = Field(default_factory=dict)  # by name, why it is not made use of
+    unread: list[str] = Field(default_factory=list)  # settings that it has not looked at
     traits: dict[str, bool | int | float] = Field(default_factory=dict)  # as declared, by name
     findings: list[Finding]
     suspicions: list[Suspicion] = Field(default_factory=list)  # none where nothing is red

@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed
-from probes.checks.support.variants import require_plain
+from probes.checks.support.variants import require_plain, unless_never_asked
 from probes.outcome import Outcome
 from probes.subject import Array, BrokenProtocol
 
@@ -130,7 +130,15 @@ def settings_of(spell_steps: int) -> dict[str, Any]:
 
 def overestimates_as_asked(testbed: Testbed, *, double: bool) -> Outcome:
     """Lengthens the spells until the network learns within one, and a wrong value is confirmed."""
-    require_plain(testbed, "tau", "sync_period_updates", "n_step", "reward_scale", "reward_clip")
+    require_plain(
+        testbed,
+        "tau",
+        "sync_period_updates",
+        "n_step",
+        "reward_scale",
+        "reward_clip",
+        "reward_sign",
+    )
     outcomes: list[Outcome] = []
     for spell_steps in SPELLS_STEPS:
         outcomes.append(_overestimates(testbed, spell_steps, double=double))
@@ -170,7 +178,10 @@ def _overestimates(testbed: Testbed, spell_steps: int, *, double: bool) -> Outco
         form: float(trial.settings.gamma * value(q[:, 1], lagged[:, 1]).mean())
         for form, value in NEXT_VALUES.items()
     }
-    return _held_against(predicted, float(q[:, 0].mean()), q[:, 0].size, double=double)
+    learned = float(q[:, 0].mean())
+    outcome = _held_against(predicted, learned, q[:, 0].size, double=double)
+    other = _held_against(predicted, learned, q[:, 0].size, double=not double)
+    return unless_never_asked(outcome, trial, fits_other=bool(other.holds))
 
 
 def _held_against(

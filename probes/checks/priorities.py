@@ -62,7 +62,7 @@ def _alpha(testbed: Testbed) -> float:
 def follows_priorities(testbed: Testbed) -> Outcome:
     """Counts draws of rows whose errors have several sizes, and either sign."""
     alpha = _alpha(testbed)
-    require_plain(testbed, "reward_clip", "noisy")
+    require_plain(testbed, "reward_clip", "reward_sign", "noisy")
     seen = drawn_by_error(testbed)
     return follow_errors(seen.errors, seen.drawn, seen.held, alpha)
 
@@ -95,7 +95,7 @@ def weighs_by_share(testbed: Testbed) -> Outcome:
 def learns_the_mean(testbed: Testbed) -> Outcome:
     """Learns the value of a step that pays one time in five."""
     alpha, beta = _alpha(testbed), testbed.traits.importance_exponent
-    require_plain(testbed, "reward_clip", "reward_scale", "batch_norm", "noisy")
+    require_plain(testbed, "reward_clip", "reward_sign", "reward_scale", "batch_norm", "noisy")
     rewards, chances = np.array(REWARDS), np.full(len(REWARDS), 1 / len(REWARDS))
     due, unweighted = (
         mean_under_priorities(rewards, chances, alpha, exponent) for exponent in (beta, 0.0)

@@ -74,7 +74,7 @@ def _origin(stack: Array) -> str:
 
 def values_survive(testbed: Testbed) -> Outcome:
     """Compares sampled rewards and observations, bit by bit, with those given."""
-    require_plain(testbed, "n_step", "reward_clip", "reward_scale")
+    require_plain(testbed, "n_step", "reward_clip", "reward_sign", "reward_scale")
     trial, ledger = stamped_trial(
         testbed, reward=lambda s: HARD_REWARDS[(s.age + 3 * s.episode) % len(HARD_REWARDS)]
     )
@@ -147,6 +147,7 @@ CHECKS: Final = (
             "https://github.com/will-maclean/sb3-burn/issues/3",
         ),
         experiment="add ten transitions to a memory of four rows, sample all and print them",
+        variants=("reward_clip",),
         run=partial(transitions_are_real, 1),
     ),
     Check(
@@ -188,6 +189,7 @@ CHECKS: Final = (
         ),
         seen=("https://github.com/chainer/chainerrl/pull/442",),
         experiment="train the same with one environment; values near 0 mean mixed rows",
+        variants=("reward_clip",),
         run=environments_learned_apart,
     ),
     Check(
@@ -231,6 +233,7 @@ CHECKS: Final = (
             "https://github.com/chandar-lab/RLHive/pull/86",
         ),
         experiment="print the dtype of every column",
+        variants=("reward_clip",),
         run=values_survive,
     ),
     Check(

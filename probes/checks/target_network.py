@@ -88,6 +88,20 @@ def has_separate_storage(testbed: Testbed) -> Outcome:
     )
 
 
+def begins_as_online(testbed: Testbed) -> Outcome:
+    """Compares the values of both networks after one step, before any update."""
+    trial = testbed.trial(lambda _: WorldEnv(REWARD_BY_OBS_AND_ACTION, "vector"))
+    shown = observations(REWARD_BY_OBS_AND_ACTION, "vector")
+    trial.train(1)
+    target, online = target_table(trial.subject, shown), trial.q_table(shown)
+    return Outcome(
+        holds=_equal(target, online),
+        expected="the values of both networks equal before the first update",
+        actual=f"they differ by up to {np.abs(target - online).max():.2g}",
+        compared=online.size,
+    )
+
+
 def moves_on_sync_only(num_envs: int, testbed: Testbed) -> Outcome:
     """Follows the target's values step by step, and measures the distances between its moves."""
     require_plain(testbed, "tau")
@@ -273,6 +287,21 @@ _MOVES: Final[dict[str, Any]] = {
 }
 
 CHECKS: Final = (
+    Check(
+        code="target.begins-as-online",
+        component=Component.TARGET_NETWORK,
+        needs=("target_values",),
+        what="Before the first update the target network has the values of the online network.",
+        why="Until the first sync, or as long as a moving average takes, targets are otherwise "
+        "those of another random network, and what is learned from them has to be unlearned.",
+        causes=(
+            "two networks are made, and the weights of one are not copied into the other",
+            "weights are drawn or loaded after the copy was made",
+        ),
+        seen=(),
+        experiment="print the values of both networks for one observation at the start",
+        run=begins_as_online,
+    ),
     Check(
         code="target.separate-storage",
         component=Component.TARGET_NETWORK,

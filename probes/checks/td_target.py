@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from probes.checks.check import Check, Component
 from probes.checks.support.testbed import Testbed, Trial
-from probes.checks.support.variants import require_plain
+from probes.checks.support.variants import require_plain, unless_never_asked
 from probes.checks.support.white_box import (
     Vector,
     draw,
@@ -22,7 +22,7 @@ from probes.checks.support.white_box import (
     white_box_trial,
 )
 from probes.outcome import Outcome
-from probes.subject import Array, Misbehaviour
+from probes.subject import Array, Misbehaviour, Transitions
 
 Form = Literal["plain", "double", "swapped"]
 
@@ -35,7 +35,7 @@ TOLERANCE: Final = 1e-3
 
 def masks_ends(testbed: Testbed) -> Outcome:
     """Compares targets with their closed form, where rows end and where they go on."""
-    require_plain(testbed, "reward_clip", "reward_scale", "noisy")
+    require_plain(testbed, "reward_clip", "reward_sign", "reward_scale", "noisy")
     trial = white_box_trial(testbed, gamma=GAMMA)
     transitions = draw(generator(testbed.seed), ROWS)
     targets = td_targets(trial.subject, transitions)
@@ -68,34 +68,52 @@ def bootstraps_from_target(testbed: Testbed) -> Outcome:
             randomise(network, rng, scale=2.0)
             moved.append(int((np.abs(td_targets(subject, transitions) - before) > TOLERANCE).sum()))
     of_online, of_target = moved
-    return Outcome(
+    outcome = Outcome(
         # A row may be hit by chance; a target that follows the network moves in nearly all.
         holds=of_online == 0 and of_target > ROWS * 3 // 4,
         expected=f"targets that follow target_net in {ROWS} rows and online_net in none",
         actual=f"they follow target_net in {of_target} and online_net in {of_online}",
         compared=2 * ROWS,
     )
+    is_double = of_online > 0 and bool(_alike(testbed, trial, transitions, rng)[0]["double"].all())
+    return unless_never_asked(outcome, trial, fits_other=is_double)
 
 
 def double_is_double(testbed: Testbed) -> Outcome:
     """Compares the targets of two unlike networks with those of double, plain and swapped roles."""
-    require_plain(testbed, "reward_clip", "reward_scale", "noisy")
+    require_plain(testbed, "reward_clip", "reward_sign", "reward_scale", "noisy")
     trial = white_box_trial(testbed, gamma=GAMMA, double=True)
     rng = generator(testbed.seed)
     transitions = draw(rng, ROWS)
     transitions.terminated[:] = False
-    values = unlike_values(trial, transitions.next_obs, rng)
-    targets = td_targets(trial.subject, transitions)
-    bootstrap = (targets - transitions.reward) / GAMMA**testbed.traits.n_step
-    alike = {name: np.abs(bootstrap - value) <= TOLERANCE for name, value in values.items()}
-    counts = {name: int(mask[_forms_differ(values)].sum()) for name, mask in alike.items()}
-    return Outcome(
+    alike, differ = _alike(testbed, trial, transitions, rng)
+    counts = {name: int(mask[differ].sum()) for name, mask in alike.items()}
+    outcome = Outcome(
         holds=bool(alike["double"].all()),
         expected=f"the target network's value of the online network's choice in {ROWS} rows",
         actual=f"in {alike['double'].sum()}; where the forms differ, {counts['double']} rows are "
         f"double, {counts['plain']} plain, {counts['swapped']} with the networks' roles swapped",
         compared=ROWS,
     )
+    return unless_never_asked(outcome, trial, fits_other=bool(alike["plain"].all()))
+
+
+def _alike(
+    testbed: Testbed, trial: Trial, transitions: Transitions, rng: np.random.Generator
+) -> tuple[dict[Form, npt.NDArray[np.bool_]], npt.NDArray[np.bool_]]:
+    """Rows whose targets are of each form, and rows in which the forms differ, as masks [B].
+
+    Args:
+        testbed: of the subject.
+        trial: whose networks are given other weights.
+        transitions: none of which ends.
+        rng: of these weights.
+    """
+    values = unlike_values(trial, transitions.next_obs, rng)
+    targets = td_targets(trial.subject, transitions)
+    bootstrap = (targets - transitions.reward) / GAMMA**testbed.traits.n_step
+    alike = {name: np.abs(bootstrap - value) <= TOLERANCE for name, value in values.items()}
+    return alike, _forms_differ(values)
 
 
 def rows_are_independent(testbed: Testbed) -> Outcome:

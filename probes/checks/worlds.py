@@ -12,7 +12,7 @@ import numpy as np
 from probes.checks.check import Check, Component
 from probes.checks.support.settling import settle
 from probes.checks.support.testbed import Testbed
-from probes.checks.support.variants import as_learned, require_plain
+from probes.checks.support.variants import Variant, as_learned, require_plain
 from probes.outcome import Outcome
 from probes.subject import BrokenProtocol, Settings
 from probes.worlds.env import View, WorldEnv, observations
@@ -119,7 +119,7 @@ def _checks(
         Check(
             code=f"world.{world.name}.{view}",
             run=partial(learns_solved_values, world, view, settings or {}),
-            variants=("n_step", "batch_norm") if world.num_states == 1 else ("n_step",),
+            variants=OF_ONE_STATE if world.num_states == 1 else OF_SEVERAL_STATES,
             shows_frames=view == "frames",
             **words,
         )
@@ -127,6 +127,8 @@ def _checks(
     )
 
 
+OF_SEVERAL_STATES: Final[tuple[Variant, ...]] = ("reward_clip", "n_step")
+OF_ONE_STATE: Final[tuple[Variant, ...]] = (*OF_SEVERAL_STATES, "batch_norm")
 # Said of both checks in which the environment shows all of its observations in one array.
 REUSED_ARRAY: Final[dict[str, Any]] = {
     "component": Component.REPLAY,

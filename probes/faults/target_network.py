@@ -50,6 +50,16 @@ class SharedFeatures(Agent):
         self.target_net.load_state_dict(self.online_net.state_dict())
 
 
+class DrawnByItself(Agent):
+    """The target network begins with weights of its own."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        with torch.no_grad():
+            for leaf in self.target_net.optimized_tensors:
+                leaf.mul_(-1.0)
+
+
 class SameNetwork(Agent):
     """One network goes by both names."""
 
@@ -158,6 +168,7 @@ def _fault(name: str, agent: type[Agent], *caught_by: str, seen: tuple[str, ...]
 
 
 FAULTS: Final = (
+    _fault("target-drawn-by-itself", DrawnByItself, "target.begins-as-online"),
     _fault("target-shares-features", SharedFeatures,
            "target.separate-storage", "target.moves-on-sync-only",
            seen=(

@@ -135,6 +135,14 @@ TWO_ENDS: Final = _world(
     starts=(0, 2),
     separates=("time limit terminates", "terminal ignored", "final observation lost"),
 )
+# One step each, for rewards of many sizes.
+REWARD_SIZES: Final = _world(
+    "reward-sizes",
+    "what becomes of a reward before it is learned from",
+    [[Move(reward)] for reward in (-3.0, -0.5, 0.25, 1.5, 6.0)],
+    starts=(0, 1, 2, 3, 4),
+    separates=("reward clipped", "reward lost"),
+)
 # Every value is zero, and every error as large as the noise of its state.
 ERROR_SIZES: Final = _world(
     "error-sizes",

@@ -85,11 +85,12 @@ OPTIONS: dict[str, Any] = {
     "reward_clip": 0.0, "reward_scale": 1.0, "double": None, "hidden": 64, "learning_rate": 0.0,
     "loss": "huber", "huber_knee": 1.0, "gradient_clip_norm": 0.0, "gradient_clip_value": 0.0,
     "priority_exponent": 0.0, "importance_exponent": 1.0, "epsilon_greedy": True,
+    "reward_sign": False,
 }  # fmt: skip
 TRAITS = (
     "tau", "n_step", "noisy", "batch_norm", "reward_clip", "reward_scale", "double",
     "learning_rate", "dueling", "loss", "huber_knee", "gradient_clip_norm", "gradient_clip_value",
-    "priority_exponent", "importance_exponent", "epsilon_greedy",
+    "priority_exponent", "importance_exponent", "epsilon_greedy", "reward_sign",
 )  # fmt: skip
 
 
@@ -157,6 +158,12 @@ class VariantDQN(Subject):
         self.steps += 1
 
     def learned(self, reward: float) -> float:
+        if self.options["reward_sign"]:
+            if self.fault == "losses-as-they-are" and reward < 0:
+                return reward
+            return (
+                float(bool(reward)) if self.fault == "sign-of-the-size" else float(np.sign(reward))
+            )
         most = self.options["reward_clip"] or math.inf
         if self.fault == "scaled-before-clipping":
             return min(max(reward * self.options["reward_scale"], -most), most)

@@ -215,8 +215,7 @@ def _near(reward: float, span: Span | None, traits: Traits) -> float:
     if span is None:
         return reward
     given = span.taken.reward
-    most = traits.reward_clip or np.inf
-    meant = (given, float(np.clip(given, -most, most)) * traits.reward_scale)
+    meant = (given, float(traits.learned(np.array(given))))
     return given if any(abs(reward - one) < ROUNDED for one in meant) else reward
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, cast
 
 import gymnasium
@@ -27,7 +29,31 @@ from probes.traits import Traits
 ROUNDING_STEPS: Final = 256
 FRAMES: Final = "frames"  # what a subject that is made for vectors alone declines
 FRAME_AXES: Final = 3
+FIELDS: Final = frozenset(field.name for field in fields(Settings))
 PLAIN: Final = Traits()
+
+
+class NotedSettings(Settings):
+    """Settings that note which of them a subject reads; it may copy, replace and pickle them."""
+
+    __slots__ = ("read",)
+
+    @classmethod
+    def of(cls, settings: Settings) -> NotedSettings:
+        """The same settings, of which none has been read."""
+        noted = cls.__new__(cls)
+        object.__setattr__(noted, "read", set())
+        vars(noted).update(vars(settings))
+        return noted
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in FIELDS:
+            with contextlib.suppress(AttributeError):  # a copy with other values notes nothing
+                object.__getattribute__(self, "read").add(name)
+        return super().__getattribute__(name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(Settings, **vars(self)), ()
 
 
 @dataclass
@@ -119,6 +145,7 @@ class Trial:
     Attributes:
         subject: the implementation; members beyond the protocol only where a check needs them.
         watched: all environments made, in order; some serve only to ask for shapes.
+        read: names of the settings that the subject has read so far.
         before_step: may be set to what is to be called before each step of any environment.
     """
 
@@ -146,7 +173,9 @@ class Trial:
             self.watched.append(env)
             return env
 
-        self.subject = cast("WhiteBox", factory(make, settings))
+        noted = NotedSettings.of(settings)
+        self.read: set[str] = noted.read
+        self.subject = cast("WhiteBox", factory(make, noted))
         self._require_envs(getattr(self.subject, "max_envs", settings.num_envs))
 
     @property

@@ -18,7 +18,7 @@ import torch
 from probes.checks.support.global_generators import global_generators
 from probes.checks.support.priorities import drawn_by_error
 from probes.checks.support.settling import settle
-from probes.checks.support.testbed import Testbed
+from probes.checks.support.testbed import Testbed, Trial
 from probes.checks.support.white_box import (
     draw,
     flat,
@@ -28,15 +28,17 @@ from probes.checks.support.white_box import (
     update,
     white_box_trial,
 )
+from probes.outcome import Outcome
 from probes.properties.draws import exponent_of_shares
 from probes.subject import Unsupported, missing
 from probes.traits import Traits
 from probes.worlds.env import WorldEnv, observations
-from probes.worlds.tables import DELAYED_REWARD, REWARD_BY_OBS_AND_ACTION
+from probes.worlds.tables import DELAYED_REWARD, REWARD_BY_OBS_AND_ACTION, REWARD_SIZES
 from probes.worlds.world import World
 
 Variant = Literal[
     "tau", "n_step", "noisy", "epsilon_greedy", "batch_norm", "learning_rate", "priority_exponent",
+    "reward_clip",
 ]  # fmt: skip
 
 NEVER: Final = 1_000_000
@@ -53,6 +55,10 @@ QUADRATIC: Final = 1.0  # errors up to which Huber's loss learns a mean
 # One minus the cosine between two gradients of one update: rounding turns none so far.
 TURNED: Final = 1e-4
 SMALLEST: Final = 1e-30
+# How near learned values must be to those of clipped or scaled rewards, and how far from the
+# rewards themselves, as shares.
+OF_A_REWARD: Final = 0.1
+UNUSUAL_GAMMA: Final = 0.37  # no usual scale of rewards
 LEAST_EXPONENT: Final = 0.15
 ASKED_RATES: Final = (3e-4, 7e-4)
 
@@ -68,7 +74,7 @@ def as_learned(world: World, traits: Traits) -> World:
         Unsupported: if nothing that the world separates can be seen in this variant.
     """
     high, low = (
-        _learned_reward(reward, traits)
+        traits.learned(reward)
         for reward in (world.reward + world.noise, world.reward - world.noise)
     )
     separates = world.separates
@@ -97,11 +103,6 @@ def _spread(world: World) -> float:
         high = world.reward + GAMMA * np.where(ended, 0.0, best[world.next_state])
         low = world.reward + GAMMA * np.where(ended, 0.0, worst[world.next_state])
     return float((high - low).max()) / 2
-
-
-def _learned_reward(reward: npt.NDArray[np.float64], traits: Traits) -> npt.NDArray[np.float64]:
-    most = traits.reward_clip or np.inf
-    return reward.clip(-most, most) * traits.reward_scale
 
 
 def require_plain(testbed: Testbed, *names: str) -> None:
@@ -143,6 +144,29 @@ def declaration(seen: dict[str, Any]) -> str:
     """How traits that were observed are declared."""
     words = ", ".join(f"{key!r}: {value!r}" for key, value in seen.items())
     return f"declare traits = {{{words}}}"
+
+
+def unless_never_asked(outcome: Outcome, trial: Trial, *, fits_other: bool) -> Outcome:
+    """A red outcome where plain or double DQN was asked for, in the light of what was read.
+
+    A subject that is rightly the other form, and has never read `settings.double`, may have one
+    form alone: only its owner knows whether that is meant.
+
+    Args:
+        outcome: of a check that asked for one of them.
+        trial: of the subject.
+        fits_other: whether what was seen is right for the other form.
+    """
+    asked = trial.settings.double
+    # Where nothing at all was read, settings were copied by other means.
+    if outcome.holds is not False or not fits_other or not trial.read or "double" in trial.read:
+        return outcome
+    form = "plain" if asked else "double"
+    actual = (
+        f"{outcome.actual}; it behaves as {form} DQN that never reads settings.double: "
+        f"{declaration({'double': not asked})}, or is it a fault?"
+    )
+    return replace(outcome, holds=None, actual=actual)
 
 
 def observed_n_step(testbed: Testbed) -> dict[str, Any]:
@@ -273,6 +297,50 @@ def observed_priorities(testbed: Testbed) -> dict[str, Any]:
     return {"priority_exponent": min(1.0, round(exponent, 1))}
 
 
+def observed_rewards(testbed: Testbed) -> dict[str, Any]:
+    """What becomes of rewards of many sizes before they are learned from."""
+    traits = testbed.traits
+    if {"reward_clip", "reward_sign", "reward_scale"} & traits.declared.keys():
+        return {}
+    trial = testbed.trial(
+        lambda _: WorldEnv(REWARD_SIZES, "vector"), gamma=UNUSUAL_GAMMA, learning_rate=1e-3,
+        total_steps=6_400,
+    )  # fmt: skip
+    rewards = REWARD_SIZES.reward
+    shown = observations(REWARD_SIZES, "vector")
+    settled = settle(trial, shown, rewards, tolerance=0.2, first=800, most=6_400)
+    return treated(rewards[:, 0], settled.values[:, 0]) if settled.still else {}
+
+
+def treated(rewards: npt.NDArray[np.float64], learned: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """How rewards are clipped, or scaled; nothing if they are neither, or another thing too.
+
+    Args:
+        rewards: [K], of single steps; the smallest of either sign is clipped least.
+        learned: [K], their values.
+    """
+    least = int(np.abs(rewards).argmin())
+    if (np.abs(learned - np.sign(rewards)) <= OF_A_REWARD).all():
+        return {"reward_sign": True}
+    scale = float(f"{learned[least] / rewards[least]:.2g}")
+    if scale <= 0:
+        return {}
+    found = learned / scale
+    clip = float(f"{np.abs(found).max():.2g}")
+    if clip < np.abs(rewards[least]) * (1 + OF_A_REWARD):  # all are of one size
+        return {}
+    clip = 0.0 if clip >= np.abs(rewards).max() * (1 - OF_A_REWARD) else clip
+    most = clip or np.inf
+    due = rewards.clip(-most, most)
+    if (np.abs(found - due) > OF_A_REWARD * np.abs(due)).any():
+        return {}
+    seen: dict[str, Any] = {"reward_clip": clip} if clip else {}
+    # A reward that is discounted is one of scale gamma, or gamma squared: no scale to propose.
+    usual = (1.0, UNUSUAL_GAMMA, UNUSUAL_GAMMA**2)
+    scaled = all(abs(scale / one - 1) > OF_A_REWARD for one in usual)
+    return seen | ({"reward_scale": scale} if scaled else {})
+
+
 OBSERVED: Final[dict[Variant, Callable[[Testbed], dict[str, Any]]]] = {
     "tau": observed_tau,
     "n_step": observed_n_step,
@@ -281,6 +349,7 @@ OBSERVED: Final[dict[Variant, Callable[[Testbed], dict[str, Any]]]] = {
     "batch_norm": observed_batch_norm,
     "learning_rate": observed_learning_rate,
     "priority_exponent": observed_priorities,
+    "reward_clip": observed_rewards,
 }
 WORDS: Final[dict[Variant, Callable[[dict[str, Any]], str]]] = {
     "tau": lambda seen: f"Polyak averaging with tau {seen['tau']}",
@@ -294,4 +363,5 @@ WORDS: Final[dict[Variant, Callable[[dict[str, Any]], str]]] = {
     "priority_exponent": lambda seen: (
         f"prioritised replay with an exponent of {seen['priority_exponent']}"
     ),
+    "reward_clip": lambda _: "an agent that learns from other rewards",
 }

@@ -7,17 +7,18 @@ import torch
 from torch import nn
 
 from dqn_core.agent import Agent
-from probes.checks import loss, optimizer, target_network, td_target
+from probes.checks import loss, loss_shape, optimizer, target_network, td_target
 from probes.running.run_check import run_check
 from probes.subjects.core import CoreSubject, Parts
 from reports.schema import FindingStatus
+from tests.probes.faults.test_catalogue import OF_OTHER_AGENTS, VARIANTS
 from tests.probes.tiny_dqn import Bellman, TinyDqn, tiny
 
 CHECKS = {
     check.code: check
-    for family in (target_network, td_target, loss, optimizer)
+    for family in (target_network, td_target, loss, loss_shape, optimizer)
     for check in family.CHECKS
-    if check.code != "target.follows-the-average"  # the core copies
+    if check.code not in {*VARIANTS, *OF_OTHER_AGENTS}
 }
 BY_HAND = [code for code, check in CHECKS.items() if {"update", "td_targets"} & {*check.needs}]
 

@@ -58,12 +58,16 @@ WORTH = {
 class TableLearner:
     """Q-learning in a table, from the newest transitions, with a table that lags.
 
+    Whether double DQN is wanted, it reads, and may not follow; or it never asks.
     Updates are counted from `shift`, and syncs come so much sooner; -1 to 1 are all usual.
     """
 
-    def __init__(self, form, make_env, settings, *, rate=0.05, shift=0, period_factor=1.0):
+    def __init__(
+        self, form, make_env, settings, *, rate=0.05, shift=0, period_factor=1.0, asks=True
+    ):
         self.env, self.settings, self.rate = make_env(), settings, rate
-        self.next_value = FORMS[form or ("double" if settings.double else "plain")]
+        asked = "double" if asks and settings.double else "plain"
+        self.next_value = FORMS[form or asked]
         self.period = int(settings.sync_period_updates * period_factor)
         self.rng = np.random.Generator(np.random.Philox(key=settings.seed))
         self.online = self.rng.normal(0, 0.1, (2, self.env.action_space.n))
@@ -161,6 +165,15 @@ def test_another_form_of_target_is_red_and_named(code, form):
     finding = found(code, form)
     assert finding.status is FindingStatus.RED
     assert form in finding.actual or form in ("a soft maximum", "none"), finding
+
+
+@pytest.mark.parametrize(("code", "form"), [(PLAIN, "double"), (DOUBLE, "plain")])
+def test_a_learner_of_one_form_that_never_asks_for_another_is_asked_whether_it_is_meant(code, form):
+    finding = found(code, form, asks=False)
+    assert finding.status is FindingStatus.INCONCLUSIVE
+    assert f"behaves as {form} DQN that never reads settings.double" in finding.actual
+    wrong = "double with roles swapped"
+    assert found(code, wrong, asks=False).status is FindingStatus.RED
 
 
 def test_what_a_mean_or_a_network_for_both_cannot_be_told_from():

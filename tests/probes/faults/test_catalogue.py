@@ -25,7 +25,16 @@ VARIANTS = {
     "target.follows-the-average": (Parts(agent=target_network.Averages).make, Traits(tau=TAU))
 }
 # Proven on agents that the core is not: see tests/probes/checks/support/test_variants.py.
-OF_OTHER_AGENTS = {"network.noise-is-drawn-anew"}
+OF_OTHER_AGENTS = {
+    "loss.bends-as-declared",
+    "network.advantages-are-centred",
+    "network.noise-is-drawn-anew",
+    "optimizer.clips-as-declared",
+    "replay.draws-new-rows",
+    "replay.follows-priorities",
+    "replay.weighs-by-share",
+    "replay.weights-enter-the-loss",
+}
 OF_LEARNING = [
     check.code
     for check in CHECKS

@@ -12,6 +12,7 @@ from probes.worlds.env import WorldEnv
 from probes.worlds.tables import TWO_STEP
 from reports.schema import FindingStatus
 from tests.probes import limited_subjects
+from tests.probes.faults.test_catalogue import OF_OTHER_AGENTS
 
 EVERY = "cadence.steps-every-environment"
 LENGTH = "cadence.takes-the-steps-asked-for"
@@ -77,7 +78,10 @@ def test_what_a_factory_refuses_is_skipped_with_its_words(subject, unfit, fit, r
     assert all(found(code, subject).status is FindingStatus.GREEN for code in fit)
 
 
-@pytest.mark.parametrize("code", [c.code for c in CHECKS if c.needs == ("sample",)])
+OF_A_MEMORY = [c.code for c in CHECKS if c.needs == ("sample",) and c.code not in OF_OTHER_AGENTS]
+
+
+@pytest.mark.parametrize("code", OF_A_MEMORY)
 def test_without_a_replay_memory_its_checks_are_skipped(code):
     finding = found(code, "without_replay")
     assert (finding.status, finding.actual) == (FindingStatus.SKIP, "not offered: sample")

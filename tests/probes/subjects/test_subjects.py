@@ -42,7 +42,7 @@ OFFERED = {
         "optimizer",
         "epsilon",
     },
-    LIBRARY: set(CAPABILITIES) - {"td_targets"},
+    LIBRARY: set(CAPABILITIES) - {"td_targets", "weighted_sample"},
 }
 OBSERVATIONS = observations(WORLD, "vector")
 

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 
 from probes.checks.registry import CHECKS, check_named, select
-from probes.checks.support.variants import OBSERVED, as_learned, averaged
+from probes.checks.support.variants import (
+    OBSERVED,
+    UNUSUAL_GAMMA,
+    as_learned,
+    averaged,
+    treated,
+)
+from probes.faults.catalogue import fault_named
 from probes.running.run_check import run_check
 from probes.subject import Unsupported
 from probes.traits import Traits, read_traits
 from probes.worlds.tables import BRANCHING, DELAYED_REWARD, NOISY_REWARD, TWO_STEP
 from reports.schema import FindingStatus
+from tests.probes.faults.test_catalogue import OF_OTHER_AGENTS
 from tests.probes.variant_dqn import TRAITS, make
 
 GAMMA = 0.5
@@ -112,6 +120,13 @@ VARIANTS = {
             "weights-of-the-wrong-sign": "replay.weighs-by-share",
         },
     ),
+    "reward-sign": (
+        {"reward_sign": True},
+        {
+            "losses-as-they-are": "world.reward-by-action.vector",
+            "sign-of-the-size": "world.reward-by-action.vector",
+        },
+    ),
     "reward-scale": (
         {"reward_clip": 1.0, "reward_scale": 0.5},
         {
@@ -172,6 +187,11 @@ def test_a_fault_of_a_variant_is_red_by_its_own_truth(name, fault):
             "exploration.uniform-when-epsilon-is-one",
             "{'noisy': True, 'epsilon_greedy': False}",
         ),
+        ({"double": True}, "loss.aims-at-target", "{'double': True}"),
+        ({"double": False}, "world.overestimation.double", "{'double': False}"),
+        ({"reward_clip": 1.0}, "world.branching.vector", "{'reward_clip': 1.0}"),
+        ({"reward_sign": True}, "world.noisy-reward.vector", "{'reward_sign': True}"),
+        ({"reward_scale": 0.1}, "replay.values-survive", "{'reward_scale': 0.1}"),
         ({"priority_exponent": 0.6}, "replay.uniform", "{'priority_exponent': 0.6}"),
         ({"learning_rate": 2e-3}, "optimizer.follows-the-settings", "{'learning_rate': 0.002}"),
     ],
@@ -223,6 +243,39 @@ def test_rewards_are_clipped_and_then_scaled_noise_included():
     assert as_learned(TWO_STEP, Traits(reward_scale=0.5)).solve(GAMMA)[1, 0] == 2.0
 
 
+@pytest.mark.parametrize(
+    ("treat", "seen"),
+    [
+        (lambda r: r, {}),
+        (lambda r: r.clip(-1, 1), {"reward_clip": 1.0}),
+        (lambda r: 0.01 * r, {"reward_scale": 0.01}),
+        (lambda r: 0.5 * r.clip(-2, 2), {"reward_clip": 2.0, "reward_scale": 0.5}),
+        (np.sign, {"reward_sign": True}),
+        (lambda r: 2 * np.sign(r), {}),
+        (lambda r: r.clip(-9, 1), {}),
+        (lambda r: UNUSUAL_GAMMA * r, {}),  # a reward that is discounted
+        (lambda r: -r, {}),
+        (lambda r: 0 * r, {}),
+    ],
+)
+def test_clipped_and_scaled_rewards_are_seen_in_values(treat, seen):
+    rewards = np.array([-3.0, -0.5, 0.25, 1.5, 6.0])
+    assert treated(rewards, treat(rewards)) == seen
+
+
+def test_a_fault_in_rewards_that_no_trait_explains_stays_red():
+    found = status("world.branching.vector", {"reward_clip": 1.0}, "only-gains-clipped",
+                   declared=False)  # fmt: skip
+    assert found.status is FindingStatus.RED, found
+
+
+def test_an_agent_that_reads_double_and_does_not_follow_it_is_red():
+    found = run_check(
+        check_named("world.overestimation.plain"), fault_named("plain-is-double").parts.make, 0
+    )
+    assert found.status is FindingStatus.RED, found
+
+
 @pytest.mark.parametrize(("tau", "period"), [(0.005, 1), (0.1, 3), (0.5, 1)])
 def test_an_average_is_seen_with_its_share_and_period(tau, period):
     rng = np.random.default_rng(0)
@@ -235,3 +288,8 @@ def test_an_average_is_seen_with_its_share_and_period(tau, period):
     copies = [online[update - update % 7] for update in range(30)]
     assert averaged(online, copies) == {}
     assert averaged(online, [weights + rng.normal(size=50) for weights in online]) == {}
+
+
+def test_what_is_said_of_variants_alone_is_proven_here():
+    proven = {code for _, faults in VARIANTS.values() for code in faults.values()}
+    assert proven >= OF_OTHER_AGENTS
