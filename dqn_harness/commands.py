@@ -33,6 +33,7 @@ class Command(NamedTuple):
 GROUPS: Final[dict[str, dict[str, Command]]] = {
     "Is it right?": {
         "probes": Command("probes", (), "check an agent in worlds with solved Q-values"),
+        "script": Command("probes", ("script",), "what your script does, read off while it trains"),
         "explain": Command("probes", ("explain",), "what a check states, why, and what to try"),
         "records": Command("probes", ("records",), "what stored runs have recorded of themselves"),
         "faults": Command("probes", ("faults",), "plant every fault; store what turns red"),

@@ -25,6 +25,7 @@ from probes.faults.catalogue import ABSENT, FAULTS, fault_named
 from probes.running.expected import evidence, held_to, read_expected
 from probes.running.isolation import CheckJob, Loaded, run_jobs
 from probes.running.preflight import Inspection
+from probes.scripts.command import main as script_main
 from probes.stored_runs.show_records import show_records
 from reports.command_line import Command, report_usage, run_function, with_environment
 from reports.schema import (
@@ -319,8 +320,8 @@ def main(words: Sequence[str] | None = None, called: str = "") -> int:
     """Runs a command line; returns the exit code.
 
     Args:
-        words: of the command line, which may begin with explain, records, faults or docs; those of
-            this process, if None.
+        words: of the command line, which may begin with explain, records, script, faults or docs;
+            those of this process, if None.
         called: how the command is called, if not by `python -m probes`.
     """
     words = sys.argv[1:] if words is None else words
@@ -340,12 +341,15 @@ def _command(words: Sequence[str], called: str) -> ExitCode:
         "faults": measure,
         "docs": write_docs,
     }
+    if words and words[0] == "script":
+        return script_main(words[1:], called or "python -m probes script")
     if words and words[0] in named:
         prog = called or f"python -m probes {words[0]}"
         return run_function(named[words[0]], words[1:], prog)
     prog = called or "python -m probes"
     if words and not words[0].startswith("-"):
-        nearest = ", ".join(difflib.get_close_matches(words[0], named, n=3, cutoff=0.0))
+        known = [*named, "script"]
+        nearest = ", ".join(difflib.get_close_matches(words[0], known, n=3, cutoff=0.0))
         return report_usage(f"unknown command {words[0]!r}\n  nearest   {nearest}", prog)
     words = with_environment(words, ("agent", "expected", "seed", "checks", "fault"))
     return run_function(probes, words, prog)

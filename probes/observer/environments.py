@@ -1,0 +1,192 @@
+"""What `make` of gymnasium, or of gym, gives in place of the environment that is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .recorder import Recorder
+from .worlds import TERMINATED, TRUNCATED, Move, World, tagged_vector
+
+# Where an environment cannot be built, scripts most often mean CartPole.
+USUAL_SPACES = (4, 2)
+SEED = 20_260_101
+EPISODE_STEPS = 500  # that an environment's spec promises at most
+
+
+def replace_make(module: ModuleType, recorder: Recorder) -> None:
+    """Puts worlds in the place of what a package makes.
+
+    Args:
+        module: gymnasium, or gym.
+        recorder: of what is done to them.
+    """
+    version = str(getattr(module, "__version__", "0"))
+    recorder.versions[module.__name__] = version
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
+    four_values = module.__name__ == "gym" and numbers < [0, 26]
+    real = module.make
+    kind = _environment_class(module, recorder, four_values=four_values)
+
+    def make(id: Any, *args: Any, **kwargs: Any) -> Any:  # as it is called
+        name = id if isinstance(id, str) else str(getattr(id, "id", id))
+        size, actions = _spaces(real, id, args, kwargs, recorder)
+        environment = kind(size, actions, kwargs.get("render_mode"))
+        environment.spec = _spec(module, name)
+        recorder.environments.append(
+            {"id": name, "size": size, "actions": actions, "arguments": _plain(kwargs)}
+        )
+        return environment
+
+    module.make = make  # type: ignore[attr-defined]
+    for place in (".envs", ".envs.registration"):
+        other = sys.modules.get(module.__name__ + place)
+        if other is not None and hasattr(other, "make"):
+            other.make = make  # type: ignore[attr-defined]
+    if hasattr(module, "make_vec"):
+        module.make_vec = _make_vec(module, make)  # type: ignore[attr-defined]
+
+
+def _make_vec(module: ModuleType, make: Any) -> Any:
+    def make_vec(id: Any, num_envs: int = 1, *_: Any, **kwargs: Any) -> Any:
+        for name in ("vectorization_mode", "wrappers"):
+            kwargs.pop(name, None)
+        vector = kwargs.pop("vector_kwargs", None) or {}
+        return module.vector.SyncVectorEnv([lambda: make(id, **kwargs)] * num_envs, **vector)
+
+    return make_vec
+
+
+def _spaces(
+    real: Any, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder
+) -> tuple[int, int]:
+    """The size of an environment's observations and the number of its actions."""
+    quiet = {key: value for key, value in kwargs.items() if key != "render_mode"}
+    try:
+        built = real(name, *args, **quiet)
+        spaces = int(np.prod(built.observation_space.shape)), int(built.action_space.n)
+        built.close()
+    except Exception as error:  # noqa: BLE001  # whatever the environment lacks
+        recorder.note(f"{name} cannot be built here ({error}): it is taken for CartPole")
+        return USUAL_SPACES
+    return spaces
+
+
+def _spec(module: ModuleType, name: str) -> Any:
+    registration = importlib.import_module(module.__name__ + ".envs.registration")
+    for id_ in (name, "World-v0"):
+        try:
+            return registration.EnvSpec(
+                id_, entry_point="world:World", max_episode_steps=EPISODE_STEPS,
+                reward_threshold=475.0,
+            )  # fmt: skip
+        except Exception:  # noqa: BLE001  # a name that a version does not take
+            continue
+    return None
+
+
+def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    kinds = (bool, int, float, str, type(None))
+    return {
+        key: value if isinstance(value, kinds) else type(value).__name__
+        for key, value in kwargs.items()
+    }
+
+
+class TaggedWorld:
+    """A world that notes what is done to it.
+
+    Args:
+        number: of the environment.
+        size: of its observations.
+        recorder: where everything is noted.
+    """
+
+    def __init__(self, number: int, size: int, recorder: Recorder) -> None:
+        self._number = number
+        self._size = size
+        self._recorder = recorder
+        self._world = World(recorder.plan["world"])
+        self._generator = np.random.Generator(np.random.PCG64(SEED + number))
+        self._state, self._age, self._episode, self._tag = 0, 0, -1, -1
+
+    def begin(self) -> Any:
+        """Begins an episode; its first observation."""
+        self._state, self._age = self._world.start(self._generator), 0
+        self._episode += 1
+        obs = self._show()
+        self._recorder.resets.append((self._recorder.moment(), self._number, self._tag))
+        return obs
+
+    def take(self, action: Any) -> tuple[Any, Move]:
+        """Takes a step; the next observation, and what it led to."""
+        self._recorder.count_step()
+        chosen = int(np.asarray(action).reshape(-1)[0])
+        before, tag = self._state, self._tag
+        self._age += 1
+        move = self._world.move(before, chosen, self._age, self._episode, self._generator)
+        self._state = move.state
+        obs = self._show()
+        step = (self._number, tag, self._tag, before, chosen, move.reward, move.end)
+        self._recorder.steps.append((self._recorder.moment(), *step))
+        return obs, move
+
+    def _show(self) -> Any:
+        self._tag = len(self._recorder.shown)
+        self._recorder.shown.append((self._number, self._state))
+        return tagged_vector(self._state, self._tag, self._world.num_states, self._size)
+
+
+def _environment_class(module: ModuleType, recorder: Recorder, *, four_values: bool) -> Any:
+    """The class of worlds as environments of that package."""
+    spaces: Any = module.spaces
+
+    class WorldEnvironment(module.Env):  # type: ignore[name-defined, misc]
+        """A world, in the form of the package."""
+
+        metadata: ClassVar[Any] = {
+            "render_modes": ["rgb_array", "human", "ansi"],
+            "render_fps": 30,
+        }
+        reward_range = (-float("inf"), float("inf"))
+
+        def __init__(self, size: int, actions: int, render_mode: Any) -> None:
+            self.render_mode = render_mode
+            self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
+            self.action_space = spaces.Discrete(actions)
+            self._tagged = TaggedWorld(len(recorder.environments), size, recorder)
+
+        def seed(self, seed: Any = None) -> list[Any]:
+            """As gym before 0.26 seeds."""
+            return [seed]
+
+        def reset(self, seed: Any = None, options: Any = None, **_: Any) -> Any:
+            """Begins an episode."""
+            del options
+            if not four_values:
+                super().reset(seed=seed)
+            obs = self._tagged.begin()
+            return obs if four_values else (obs, {})
+
+        def step(self, action: Any) -> Any:
+            """Takes a step."""
+            obs, move = self._tagged.take(action)
+            terminated, truncated = move.end == TERMINATED, move.end == TRUNCATED
+            if not four_values:
+                return obs, move.reward, terminated, truncated, {}
+            info = {"TimeLimit.truncated": True} if truncated else {}
+            return obs, move.reward, terminated or truncated, info
+
+        def render(self, *_: Any, **__: Any) -> Any:
+            """A picture with nothing on it."""
+            return np.zeros((64, 64, 3), np.uint8)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    return WorldEnvironment

@@ -1,0 +1,1 @@
+"""Recordings of scripts, and what is read off them."""

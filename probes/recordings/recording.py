@@ -1,0 +1,197 @@
+"""A recording of a script, as the observer left it, verified and ready to be looked into."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from probes.observer.recorder import FORMAT
+from probes.observer.worlds import read_tag
+
+Integers = npt.NDArray[np.int64]
+Vector = npt.NDArray[np.float64]
+
+UNKNOWN: Final = -1  # the tag of a row that is no observation
+# Shapes of arrays in which nothing was recorded.
+EMPTY: Final = {
+    "resets": (0, 3), "steps": (0, 8), "shown": (0, 2), "call": (0, 7), "call_rows": (0,),
+    "call_values": (0, 1), "call_gradients": (0, 1), "weights_at": (0, 2), "row_group": (0,),
+}  # fmt: skip
+
+
+class RecordingError(ValueError):
+    """There is no whole recording."""
+
+
+class MadeEnvironment(BaseModel):
+    """An environment that the script asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    size: int
+    actions: int
+    arguments: dict[str, Any]
+
+
+class OptimizerStep(BaseModel):
+    """A step of an optimizer; `holds` are the networks whose parameters it has."""
+
+    model_config = ConfigDict(frozen=True)
+
+    moment: int
+    optimizer: int
+    kind: str
+    holds: list[int]
+    gradient_norm: float
+    gradient_largest: float
+    settings: dict[str, Any]
+    tensors: int
+
+
+class Meta(BaseModel):
+    """What a recording says of itself."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int
+    ended: str
+    place: str
+    steps: int
+    processor_s: float
+    arguments: list[str]
+    environments: list[MadeEnvironment]
+    networks: list[str]
+    optimizer_steps: list[OptimizerStep]
+    versions: dict[str, str]
+    notes: list[str]
+    weights_digests: list[tuple[str, int, str]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a network.
+
+    Attributes:
+        moment: when.
+        network: its number.
+        gradient_at: when a gradient came back to it; 0 if none did.
+        tags: [B], of the observations it was given; UNKNOWN for what was none.
+        values: [B, A].
+        gradient: [B, A], if one came back.
+    """
+
+    moment: int
+    network: int
+    gradient_at: int
+    tags: Integers
+    values: Vector
+    gradient: Vector | None
+
+
+class Recording:
+    """What one process of a script did.
+
+    Args:
+        meta: what it says of itself.
+        arrays: see `probes.observer.arrays.packed`.
+        num_states: of the world that it was recorded in.
+
+    Attributes:
+        steps: [T, 8], moment, environment, tag before and after, state, action, reward, end.
+        resets: [K, 3], moment, environment, tag.
+    """
+
+    def __init__(self, meta: Meta, arrays: dict[str, npt.NDArray[Any]], num_states: int) -> None:
+        self.meta = meta
+        self.steps: Vector = arrays["steps"]
+        self.resets: Vector = arrays["resets"]
+        self._arrays = arrays
+        self._num_states = num_states
+
+    @cached_property
+    def row_tags(self) -> Integers:
+        """[R], the tag of each row that a network was given."""
+        group = self._arrays["row_group"]
+        tags = np.full(len(group), UNKNOWN, np.int64)
+        shown = len(self._arrays["shown"])
+        for number in range(int(group.max(initial=-1)) + 1):
+            places = np.flatnonzero(group == number)
+            for place, row in zip(places, self._arrays[f"rows_{number}"], strict=True):
+                tag = read_tag(np.asarray(row, np.float64).ravel(), self._num_states)
+                if tag is not None and tag < shown:
+                    tags[place] = tag
+        return tags
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """All calls of networks, in order."""
+        found: list[Call] = []
+        row = gradient_row = 0
+        for moment, network, rows, gradient_at, _, actions, _ in self._arrays["call"].tolist():
+            numbers = self._arrays["call_rows"][row : row + rows]
+            values = self._arrays["call_values"][row : row + rows, :actions]
+            gradient = None
+            if gradient_at:
+                whole = self._arrays["call_gradients"][gradient_row : gradient_row + rows]
+                gradient = whole[:, :actions].astype(np.float64)
+                gradient_row += rows
+            found.append(
+                Call(
+                    moment, network, gradient_at, self.row_tags[numbers],
+                    values.astype(np.float64), gradient,
+                )
+            )  # fmt: skip
+            row += rows
+        return found
+
+    def weights(self, network: int) -> tuple[Integers, Vector]:
+        """When some entries of a network's weights changed, [W], and what they were, [W, E]."""
+        at = self._arrays["weights_at"]
+        moments: Integers = at[at[:, 1] == network][:, 0]
+        entries = self._arrays.get(f"weights_{network}")
+        if entries is None:
+            return moments, np.zeros((0, 0))
+        return moments, entries.astype(np.float64)
+
+
+def read_recording(folder: Path, num_states: int) -> Recording:
+    """The recording in a folder.
+
+    Args:
+        folder: as the observer left it.
+        num_states: of the world that it was recorded in.
+
+    Raises:
+        RecordingError: if there is none, it was altered, or it is of another format.
+    """
+    parts: dict[str, bytes] = {}
+    try:
+        seal = json.loads((folder / "seal.json").read_bytes())
+        for name, digest in seal.items():
+            parts[name] = (folder / name).read_bytes()
+            if hashlib.sha256(parts[name]).hexdigest() != digest:
+                raise RecordingError(f"{folder / name}: not as it was recorded")
+        meta = Meta.model_validate_json(parts["meta.json"])
+    except (OSError, KeyError, AttributeError, json.JSONDecodeError, ValidationError) as error:
+        raise RecordingError(f"{folder}: no whole recording ({type(error).__name__})") from error
+    if meta.format != FORMAT:
+        raise RecordingError(
+            f"{folder}: a recording of format {meta.format}\n  expected  {FORMAT}\n"
+            "  next      record the script again"
+        )
+    # Without NumPy there was nothing to be kept in arrays, and without torch there were no rows.
+    arrays: dict[str, npt.NDArray[Any]] = {name: np.zeros(form) for name, form in EMPTY.items()}
+    if "arrays.npz" in parts:
+        with np.load(io.BytesIO(parts["arrays.npz"])) as stored:
+            arrays |= {name: stored[name] for name in stored.files}
+    return Recording(meta, arrays, num_states)

@@ -1,0 +1,103 @@
+"""`dqn-harness script`: what a script does, read off while it trains, without editing it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from probes.recordings.reading_world import reading_world
+from probes.recordings.readings import Reading, readings
+from probes.recordings.recording import Recording
+from probes.scripts.observed import Plan, Script, ScriptError, observe
+from reports.command_line import run_function
+from reports.schema import ExitCode
+
+OWN: Final = "--"  # what follows is the script's
+ENOUGH: Final = ("at the budget", "by itself")
+
+
+def main(words: Sequence[str], called: str) -> ExitCode:
+    """Runs a command line: options, the script, and after `--` its own arguments."""
+    split = list(words).index(OWN) if OWN in words else len(words)
+    own = tuple(words[split + 1 :])
+
+    def script(
+        file: Annotated[Path, tyro.conf.Positional],
+        python: str = "",
+        steps: int = 600,
+        seconds: float = 120.0,
+        keep: Path | None = None,
+    ) -> ExitCode:
+        """Runs a script as it is in a world of ours, and tells what it does.
+
+        Args:
+            file: the script; what follows -- is given to it.
+            python: the interpreter that runs it, such as .venv/bin/python of its project; the one
+                of this command, if not given.
+            steps: of its environments, after which it is stopped.
+            seconds: after which it is stopped anyway.
+            keep: folder where the recording is left; it must be new or empty.
+        """
+        chosen = Script(file, own, python or sys.executable)
+        return show_script(chosen, Plan(steps, seconds, reading_world()), keep)
+
+    return run_function(script, list(words[:split]), called)
+
+
+def show_script(script: Script, plan: Plan, keep: Path | None) -> ExitCode:
+    """Observes a script, and prints what it does.
+
+    Returns:
+        OK if all that is looked for was seen; INCONCLUSIVE if something was not; USAGE if the
+        script did not train.
+
+    Raises:
+        ScriptError: if nothing was recorded.
+    """
+    if keep is not None and keep.exists() and any(keep.iterdir()):
+        raise ScriptError(f"--keep: expected a new or empty folder, {keep} holds files")
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with tempfile.TemporaryDirectory(prefix="dqn-harness-") as scratch:
+        folder = keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        recording = observe(script, plan, folder)
+        found = readings(recording)
+    console.print(_table(script, found))
+    for note in recording.meta.notes:
+        console.print(f"note: {note}", markup=False, style="dim")
+    return _verdict(script, recording, found, console)
+
+
+def _table(script: Script, found: Sequence[Reading]) -> Table:
+    table = Table(f"{script.path.name} does", "as observed", "Mnih et al. 2015")
+    for reading in found:
+        table.add_row(reading.name, reading.found, reading.published,
+                      style=None if reading.seen else "yellow")  # fmt: skip
+    return table
+
+
+def _verdict(
+    script: Script, recording: Recording, found: Sequence[Reading], console: Console
+) -> ExitCode:
+    meta = recording.meta
+    took = f"{meta.steps:,} steps and {len(meta.optimizer_steps):,} updates"
+    console.print(f"{took}, {meta.processor_s:.1f} s; ended {meta.ended}", markup=False)
+    where = f" at {meta.place}" if meta.place else ""
+    if meta.ended not in ENOUGH and not meta.ended.startswith("after"):
+        versions = ", ".join(f"{name} {version}" for name, version in meta.versions.items())
+        console.print(
+            f"{script.path.name} broke{where}: {meta.ended}\n"
+            f"  with      {versions}\n"
+            "  next      run it by itself; name the interpreter that it is written for by --python",
+            markup=False, style="red",
+        )  # fmt: skip
+    if not meta.optimizer_steps:
+        return ExitCode.USAGE
+    return ExitCode.OK if all(reading.seen for reading in found) else ExitCode.INCONCLUSIVE

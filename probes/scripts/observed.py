@@ -1,0 +1,161 @@
+"""Runs a script as it is, in a copy of its folder, under the observer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import probes.observer
+from probes.recordings.reading_world import NUM_STATES
+from probes.recordings.recording import Recording, RecordingError, read_recording
+
+HOOK: Final = Path(probes.observer.__file__).parent / "hook"
+MOST_BYTES: Final = 200_000_000  # that are copied; what is larger is linked
+GRACE_S: Final = 30.0  # for starting and writing, beyond the seconds that a script may train
+LEFT_OUT: Final = frozenset(
+    {".git", ".venv", "venv", "__pycache__", "runs", "wandb", "node_modules"}
+)
+TOLD_LINES: Final = 3  # of a script's last words
+
+
+class ScriptError(ValueError):
+    """A script cannot be observed; says why, with its own line."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script and how it is run.
+
+    Attributes:
+        path: of the file.
+        arguments: its own.
+        python: the interpreter of its owner.
+    """
+
+    path: Path
+    arguments: tuple[str, ...] = ()
+    python: str = sys.executable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a script is observed.
+
+    Attributes:
+        steps: of its environments, after which it is stopped.
+        seconds: after which it is stopped anyway.
+        networks: whether its networks are looked at too.
+        world: what its environments are replaced by.
+    """
+
+    steps: int
+    seconds: float
+    world: dict[str, Any] = field(default_factory=dict)
+    networks: bool = True
+
+
+def observe(script: Script, plan: Plan, folder: Path) -> Recording:
+    """Runs a script once.
+
+    Args:
+        script: what is run, in a copy of its folder.
+        plan: how.
+        folder: for the copy and the recording; it must be new or empty.
+
+    Raises:
+        ScriptError: if nothing was recorded.
+    """
+    if not script.path.is_file():
+        raise ScriptError(f"script: there is no file {script.path}")
+    copy = folder / "copy"
+    copied = copy_of(script.path.resolve().parent, copy)
+    out = folder / "recording"
+    order = {
+        "out": str(out.resolve()), "steps": plan.steps, "seconds": plan.seconds,
+        "networks": plan.networks, "world": plan.world,
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(order))
+    before = os.environ.get("PYTHONPATH")
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(HOOK), *([before] if before else [])]),
+        "DQN_HARNESS_PLAN": str((folder / "plan.json").resolve()),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    command = [script.python, script.path.name, *script.arguments]
+    told = folder / "output.txt"
+    code = _run(command, copied, environment, told, plan.seconds + GRACE_S)
+    try:
+        return read_recording(out, NUM_STATES)
+    except RecordingError as error:
+        raise ScriptError(_unrecorded(script, told, code)) from error
+
+
+def copy_of(source: Path, copy: Path) -> Path:
+    """Copies a folder, without what is made again; what is large is linked.
+
+    Returns:
+        The copy.
+    """
+    used = 0
+    for path, folders, files in os.walk(source):
+        folders[:] = sorted(set(folders) - LEFT_OUT)
+        here = copy / Path(path).relative_to(source)
+        here.mkdir(parents=True, exist_ok=True)
+        for name in sorted(files):
+            original = Path(path) / name
+            size = original.stat().st_size if original.is_file() else 0
+            if not original.is_file():  # a pipe or a broken link is left out
+                continue
+            if used + size > MOST_BYTES:
+                (here / name).symlink_to(original)
+                continue
+            used += size
+            shutil.copy2(original, here / name)
+    return copy
+
+
+def _run(
+    command: list[str], folder: Path, environment: dict[str, str], told: Path, limit_s: float
+) -> int:
+    """The exit code of a command whose words are kept; negative if it had to be killed."""
+    with (
+        told.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            return process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
+        finally:  # its children, too
+            if process.poll() is None or process.returncode:
+                _end_all(process.pid)
+
+
+def _end_all(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _unrecorded(script: Script, told: Path, code: int) -> str:
+    """Why there is no recording, in a sentence, with what the script said last."""
+    lines = told.read_text("utf-8", errors="replace").strip().splitlines()[-TOLD_LINES:]
+    words = "".join(f"\n  | {line[:200]}" for line in lines)
+    name = script.path.name
+    if code == -signal.SIGKILL:
+        return f"{name}: it did not end in time, and nothing was recorded{words}"
+    if code < 0:
+        told_by = signal.Signals(-code).name
+        return f"{name}: it was ended by {told_by}, and nothing was recorded{words}"
+    return f"{name}: it ended with exit code {code}, and nothing was recorded{words}"
