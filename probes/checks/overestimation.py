@@ -141,14 +141,19 @@ def overestimates_as_asked(testbed: Testbed, *, double: bool) -> Outcome:
     )
     outcomes: list[Outcome] = []
     for spell_steps in SPELLS_STEPS:
-        outcomes.append(_overestimates(testbed, spell_steps, double=double))
-        if outcomes[-1].holds or [outcome.holds for outcome in outcomes[-2:]] == [False, False]:
-            return outcomes[-1]
+        outcome, by_what_was_read = _overestimates(testbed, spell_steps, double=double)
+        outcomes.append(outcome)
+        if outcome.holds or [seen.holds for seen in outcomes[-2:]] == [False, False]:
+            return by_what_was_read
     return replace(outcomes[-1], holds=None)
 
 
-def _overestimates(testbed: Testbed, spell_steps: int, *, double: bool) -> Outcome:
-    """Watches the second state's values from outside, and holds those of the first against them."""
+def _overestimates(testbed: Testbed, spell_steps: int, *, double: bool) -> tuple[Outcome, Outcome]:
+    """Watches the second state's values from outside, and holds those of the first against them.
+
+    Returns:
+        The outcome, as it is and in the light of what the subject has read.
+    """
     first, direction = np.random.Generator(np.random.Philox(key=testbed.seed)).integers(
         [0, 1], len(TURNS)
     )
@@ -181,7 +186,7 @@ def _overestimates(testbed: Testbed, spell_steps: int, *, double: bool) -> Outco
     learned = float(q[:, 0].mean())
     outcome = _held_against(predicted, learned, q[:, 0].size, double=double)
     other = _held_against(predicted, learned, q[:, 0].size, double=not double)
-    return unless_never_asked(outcome, trial, fits_other=bool(other.holds))
+    return outcome, unless_never_asked(outcome, trial, fits_other=bool(other.holds))
 
 
 def _held_against(

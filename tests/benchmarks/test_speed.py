@@ -59,11 +59,11 @@ def our_recipe(case: Case) -> Recipe:
 class Ours:
     """The bundled core."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, before: int) -> None:
         self._block_steps = case.block_steps
         self._trainer = Trainer(our_recipe(case), 0, torch.device("cpu"))
         self._blocks = self._trainer.blocks()
-        self.train(2_048)
+        self.train(before)
 
     def train(self, steps: int) -> None:
         for _ in range(steps // self._block_steps):
@@ -77,7 +77,7 @@ class Ours:
 class StableBaselines3:
     """The library's DQN with the same network, batch, replay, rate and updates per step."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, before: int) -> None:
         stable_baselines3 = pytest.importorskip("stable_baselines3")
         env_util = pytest.importorskip("stable_baselines3.common.env_util")
         logger = pytest.importorskip("stable_baselines3.common.logger")
@@ -90,7 +90,7 @@ class StableBaselines3:
         )  # fmt: skip
         # The library's own makes a folder in the system's temporary one for each call of `learn`.
         self._model.set_logger(logger.Logger(folder=None, output_formats=[]))
-        self.train(2_048)
+        self.train(before)
 
     def train(self, steps: int) -> None:
         self._model.learn(steps, reset_num_timesteps=False)
@@ -103,9 +103,9 @@ class StableBaselines3:
 @pytest.mark.benchmark(group="CartPole training, steps per second")
 @pytest.mark.parametrize("name", CASES)
 def test_training_speed_against_stable_baselines3(benchmark, name, capsys):
-    steps = STEPS if benchmark.enabled else 128
+    steps, before = (STEPS, 2_048) if benchmark.enabled else (128, 2 * WARMUP)
     with as_in_runs():
-        ours, theirs = Ours(CASES[name]), StableBaselines3(CASES[name])
+        ours, theirs = Ours(CASES[name], before), StableBaselines3(CASES[name], before)
         sides = {
             "ours": lambda: ours.train(steps),
             "Stable-Baselines3": lambda: theirs.train(steps),
