@@ -49,6 +49,9 @@ readme: setup ## run the README's commands and paste what they print; half an ho
 crashes: setup ## kill a unit, or fill its disk, at every single moment; minutes
 	CRASHES=every $(BIN)/python -m pytest tests/regression/store/test_crashes.py
 
+scripts: setup ## plant every fault in a script of ours, and read it off; a minute
+	SCRIPTS=every $(BIN)/python -m pytest tests/probes/scripts
+
 healthy: setup ## probe healthy libraries over ten seeds, in environments of their own; half an hour
 	$(BIN)/python -m tests.probes.healthy
 
@@ -110,7 +113,7 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes healthy test lint types imports fmt check bench clean
+TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes scripts healthy test lint types imports fmt check bench clean
 .PHONY: $(TARGETS)
 
 BIN := .venv/bin

@@ -5,22 +5,19 @@ from __future__ import annotations
 import difflib
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten
 from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from probes.checks.check import Check
 from probes.checks.registry import check_named, select
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
 from probes.diagnosis.docs_pages import write_docs
 from probes.diagnosis.fault_matrix import measure
+from probes.diagnosis.show_report import exit_code, number_of_checks, show_report
 from probes.faults.catalogue import ABSENT, FAULTS, fault_named
 from probes.running.expected import evidence, held_to, read_expected
 from probes.running.isolation import CheckJob, Loaded, run_jobs
@@ -32,24 +29,11 @@ from reports.schema import (
     SCHEMA_VERSION,
     ExitCode,
     Finding,
-    FindingStatus,
     ProbeReport,
 )
 
 HEARTBEAT_S = 5.0
 CORE = "probes.subjects.core:make"
-CELL_WIDTH = 40
-COLOURS = {
-    FindingStatus.GREEN: "green",
-    FindingStatus.RED: "bold red",
-    FindingStatus.ADVICE: "cyan",
-    FindingStatus.INCONCLUSIVE: "yellow",
-    FindingStatus.ERROR: "magenta",
-    FindingStatus.EXPECTED: "dim red",
-    FindingStatus.SKIP: "dim",
-}
-# What a reader may have to do something about; errors are gathered above the table.
-NEWS = (FindingStatus.RED, FindingStatus.ADVICE, FindingStatus.INCONCLUSIVE)
 
 
 def probes(  # noqa: PLR0913  # one for each flag
@@ -90,7 +74,7 @@ def probes(  # noqa: PLR0913  # one for each flag
     name = agent or CORE + (f" with {fault}" if fault else "")
     # A pipe has no width of its own; codes of checks must not be cut short there.
     console = Console(width=None if sys.stdout.isatty() else 160, stderr=json)
-    console.print(f"{name}: {_counted(len(chosen))}, seed {seed}", markup=False)
+    console.print(f"{name}: {number_of_checks(len(chosen))}, seed {seed}", markup=False)
     started = time.monotonic()
     jobs = [CheckJob(check, agent or CORE, fault, int(seed)) for check in chosen]
     found, inspection = _run(jobs, workers, console)
@@ -147,22 +131,6 @@ def _report(
     )
 
 
-def exit_code(findings: Sequence[Finding]) -> ExitCode:
-    """What findings come to.
-
-    Args:
-        findings: after a look at what is documented.
-    """
-    seen = {finding.status for finding in findings} - {FindingStatus.SKIP}
-    if not seen:
-        return ExitCode.NOTHING_RAN
-    if seen == {FindingStatus.ERROR}:  # nothing could be judged
-        return ExitCode.USAGE
-    if seen & {FindingStatus.RED, FindingStatus.ERROR}:
-        return ExitCode.FAIL
-    return ExitCode.INCONCLUSIVE if FindingStatus.INCONCLUSIVE in seen else ExitCode.OK
-
-
 def _listed_checks(chosen: Sequence[Check]) -> Iterator[str]:
     width = max(len(check.code) for check in chosen)
     for check in chosen:
@@ -176,10 +144,6 @@ def _listed_faults() -> Iterator[str]:
         yield f"{fault.name:{width}}  {fault.what}"
     for absent in ABSENT:
         yield f"{absent.name:{width}}  not planted: {absent.reason}"
-
-
-def _counted(checks: int) -> str:
-    return f"{checks} check{'s' * (checks != 1)}"
 
 
 def _run(jobs: list[CheckJob], workers: int, console: Console) -> tuple[list[Finding], Inspection]:
@@ -216,86 +180,10 @@ def _run(jobs: list[CheckJob], workers: int, console: Console) -> tuple[list[Fin
         if now - last_beat > HEARTBEAT_S:
             last_beat = now
             left = (now - started) * (len(jobs) - len(found)) / len(found)
-            console.print(f"{len(found)} of {_counted(len(jobs))}, {left:.0f} s left", style="dim")
+            console.print(
+                f"{len(found)} of {number_of_checks(len(jobs))}, {left:.0f} s left", style="dim"
+            )
     return [found[job.check.code] for job in jobs], inspection or Inspection()
-
-
-def show_report(report: ProbeReport, console: Console, *, news_only: bool) -> None:
-    """Prints what the checks found: first what kept them from finding anything, last the diagnosis.
-
-    Args:
-        report: all of it.
-        console: where to print.
-        news_only: whether green checks, skipped and documented ones are left out of the table.
-    """
-    for line in _unjudged(report.findings):
-        console.print(line, markup=False, style=COLOURS[FindingStatus.ERROR])
-    red = [finding for finding in report.findings if finding.status is FindingStatus.RED]
-    table = Table("check", "expected", "actual", "compared", "verdict")
-    table.columns[0].no_wrap = True
-    for finding in report.findings:
-        if news_only and finding.status not in NEWS:
-            continue
-        status = f"[{COLOURS[finding.status]}]{finding.status}[/]"
-        # What is news is shown in full; for the others a line is enough.
-        width = 1_000 if finding.status in NEWS else CELL_WIDTH
-        words = (
-            shorten(text, width, placeholder=" ...") for text in (finding.expected, finding.actual)
-        )
-        cells = map(escape, (finding.check, *words))
-        table.add_row(*cells, f"{finding.compared:,}", status)
-    if table.rows:
-        console.print(table)
-    console.print(
-        f"{counted(report.findings)}, {report.wall_s:.1f} s",
-        style="bold red" if red else "bold green",
-    )
-    skipped = [f.actual for f in report.findings if f.status is FindingStatus.SKIP]
-    for reason, number in Counter(skipped).most_common():
-        console.print(f"{number} skipped: {reason}", style="dim", markup=False)
-    # What is red elsewhere follows, as a rule, from the component that is broken.
-    first = report.suspicions[0].component if report.suspicions else ""
-    for finding in [finding for finding in red if finding.component == first] or red:
-        console.print(f"{finding.check}: {finding.hint}", markup=False)
-    for rank, suspicion in enumerate(report.suspicions[:3], start=1):
-        looks = f", looks like {', '.join(suspicion.faults[:2])}" if suspicion.faults else ""
-        console.print(
-            f"{rank}. {suspicion.component} ({suspicion.probability:.0%}){looks}", markup=False
-        )
-    if report.experiment:
-        console.print(f"next: {report.experiment}", markup=False)
-
-
-def counted(findings: Sequence[Finding]) -> str:
-    """How many checks ran, and how many of them were no good."""
-    count = Counter(finding.status for finding in findings)
-    ran = len(findings) - count[FindingStatus.SKIP]
-    words = {
-        FindingStatus.RED: "red",
-        FindingStatus.INCONCLUSIVE: "inconclusive",
-        FindingStatus.ADVICE: "advised",
-        FindingStatus.ERROR: "could not be judged",
-        FindingStatus.EXPECTED: "red as documented",
-    }
-    others = [f"{count[s]} {word}" for s, word in words.items() if count[s] or word == "red"]
-    return ", ".join([f"{ran} of {_counted(len(findings))} ran", *others])
-
-
-def _unjudged(findings: Sequence[Finding]) -> Iterator[str]:
-    """Each reason why checks could not be judged, once, with the place in the subject's code."""
-    checks: dict[tuple[str, str, str], list[str]] = {}
-    for finding in findings:
-        if finding.status is FindingStatus.ERROR:
-            reason = (finding.expected, finding.actual, finding.place)
-            checks.setdefault(reason, []).append(finding.check)
-    for (expected, actual, place), codes in sorted(checks.items(), key=lambda one: -len(one[1])):
-        more = f" and {len(codes) - 2} more" if codes[2:] else ""
-        wanted = "" if expected == "no exception" else f"expected {expected}; "
-        at = f"\n  where     {place}" if place else ""
-        yield (
-            f"{_counted(len(codes))} could not be judged: {wanted}{actual}{at}"
-            f"\n  checks    {', '.join(codes[:2])}{more}"
-        )
 
 
 def explain(code: Annotated[str, tyro.conf.Positional]) -> ExitCode:

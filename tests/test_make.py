@@ -196,6 +196,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
         ("import", ["dqn-harness import"]),
         ("readme", ["python -m pytest tests/test_readme.py"]),
         ("crashes", ["python -m pytest tests/regression/store/test_crashes.py"]),
+        ("scripts", ["python -m pytest tests/probes/scripts"]),
         ("test", [f"python -m pytest {PARALLEL}"]),
         (
             "bench",

@@ -88,9 +88,10 @@ def _share(
     before: Vector, after: Vector, online_at: Integers, online: Vector, moment: int
 ) -> float:
     """Which share of its way to the online network, of then or some updates ago, a move went."""
+    # The newest that was seen before; it may have learned on before the move was noticed.
     last = int(np.searchsorted(online_at, moment))
     first = max(0, last - LOOKED_BACK)
-    for weights in (*online[last : last + 1], *online[first:last][::-1]):
+    for weights in (*online[first:last][::-1], *online[last : last + 1]):
         way = weights - before
         moved = np.abs(way) > MOVED
         if moved.any():

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from probes.recordings.cadence import ages_of, cadence_of, greedy_of, syncs_of
+from probes.recordings.facts import Facts, NotSeenError
 from probes.recordings.recording import UNKNOWN, Recording
-from probes.recordings.targets import ENDS, Target, fitted_target, spans_of
-from probes.recordings.updates import (
-    ReplayedRows,
-    Roles,
-    Update,
-    replayed_rows,
-    roles_of,
-    updates_of,
-)
+from probes.recordings.targets import WHERE
+from probes.recordings.updates import Update
 
 NOT_SEEN: Final = "not seen"
 WINDOWS: Final = 4  # in which greedy actions are counted
 CLOSE: Final = 1e-3
 SETTINGS: Final = ("betas", "eps", "alpha", "momentum", "weight_decay", "centered", "amsgrad")
+PUBLISHED: Final = {
+    "target network": "copied every 10,000 updates",
+    "replay memory": "1,000,000 steps",
+}
 CLIPPED_SHARE: Final = 0.05  # of updates whose gradient has the largest norm of all
 
 
@@ -44,33 +41,28 @@ class Reading(NamedTuple):
     seen: bool = True
 
 
-def readings(recording: Recording) -> list[Reading]:
+def readings(facts: Facts) -> list[Reading]:
     """Everything that can be read off a recording of the reading world."""
-    return list(_readings(recording))
+    return list(_readings(facts))
 
 
-def _readings(recording: Recording) -> Iterator[Reading]:
-    meta = recording.meta
-    yield _environments(recording)
-    updates = updates_of(recording)
-    if not updates:
-        steps = len(meta.optimizer_steps)
+def _readings(facts: Facts) -> Iterator[Reading]:
+    yield _environments(facts.recording)
+    try:
+        yield _networks(facts)
+    except NotSeenError:
+        steps = len(facts.recording.meta.optimizer_steps)
         why = f"{steps} steps of an optimizer, none after a call of a network with Q-values"
         yield Reading("updates", f"{NOT_SEEN}: {why}", seen=False)
         return
-    roles = roles_of(updates)
-    rows = replayed_rows(recording, updates, roles)
-    yield _networks(recording, roles)
-    yield _recognised(recording)
-    yield from _learning(recording, updates)
-    if roles.target is not None or len(rows.tag):
-        spans = spans_of(recording, rows)
-        real = int((spans.length > 0).sum())
-        yield Reading("replayed rows that are steps", f"{real:,} of {len(rows.tag):,}", "all")
-        yield from _target(fitted_target(rows, spans))
-    yield from _target_network(recording, updates, roles)
-    yield from _replay(recording, updates, rows)
-    yield from _exploration(recording, roles)
+    yield _recognised(facts.recording)
+    yield from _learning(facts)
+    for name, read in OF_ROWS.items():
+        try:
+            yield from read(facts)
+        except NotSeenError as missing:
+            yield Reading(name, f"{NOT_SEEN}: {missing}", PUBLISHED.get(name, ""), seen=False)
+    yield from _exploration(facts)
 
 
 def _environments(recording: Recording) -> Reading:
@@ -84,13 +76,13 @@ def _environments(recording: Recording) -> Reading:
     return Reading("environment", f"{told}{f' ({words})' if words else ''}")
 
 
-def _networks(recording: Recording, roles: Roles) -> Reading:
-    names = recording.meta.networks
-    online = f"{names[roles.online]} is trained"
+def _networks(facts: Facts) -> Reading:
+    names, roles = facts.recording.meta.networks, facts.roles
     if roles.target is None:
-        return Reading("networks", f"{online}; next values are its own", "a target network")
-    return Reading("networks", f"{online}; next values from another {names[roles.target]}",
-                   "a target network")  # fmt: skip
+        told = f"{names[roles.online]} is trained; next values are its own"
+    else:
+        told = f"{names[roles.online]} is trained; next values from another {names[roles.target]}"
+    return Reading("networks", told, "a target network")
 
 
 def _recognised(recording: Recording) -> Reading:
@@ -99,8 +91,8 @@ def _recognised(recording: Recording) -> Reading:
     return Reading("observations recognised", f"{share:.1%} of {len(tags):,}")
 
 
-def _learning(recording: Recording, updates: list[Update]) -> Iterator[Reading]:
-    cadence = cadence_of(recording, updates)
+def _learning(facts: Facts) -> Iterator[Reading]:
+    cadence, updates = facts.cadence, facts.updates
     yield Reading("batch size", _counted(cadence.batch_sizes), "32")
     yield Reading("steps before the first update", f"{cadence.warmup_steps:,}", "50,000")
     yield Reading("steps between updates", _counted(cadence.steps_between_updates), "4")
@@ -124,49 +116,33 @@ def _clipping(updates: list[Update]) -> str:
     return f"not seen to be clipped; norms from {norms.min():.3g} to {norms.max():.3g}"
 
 
-def _target(target: Target | None) -> Iterator[Reading]:
-    if target is None:
-        yield Reading("target", f"{NOT_SEEN}: too few rows", seen=False)
-        return
-    if not target.explained:
-        yield Reading(
-            "target",
-            f"not explained: nearest is {target.loss} towards {target.next_value}, off by "
-            f"{target.residual:.2g}",
-            seen=False,
-        )
-        return
+def _rows(facts: Facts) -> Iterator[Reading]:
+    real = int((facts.spans.length > 0).sum())
+    yield Reading("replayed rows that are steps", f"{real:,} of {len(facts.rows.tag):,}", "all")
+
+
+def _target(facts: Facts) -> Iterator[Reading]:
+    target = facts.target
     saturated = f"; {target.saturated:.0%} of the errors beyond its knee" * bool(target.saturated)
     yield Reading("loss", f"{target.loss}{saturated}", "Huber")
     yield Reading("next value", target.next_value, "the largest of the target network")
-    weights = {
-        f"{ENDS[end]}{f' after {length} steps' if length > 1 else ''}": weight
+    told = ", ".join(
+        f"{_number(weight)} where it {WHERE[end]}{f' after {length} steps' if length > 1 else ''}"
         for (end, length), weight in sorted(target.weights.items())
-    }
-    told = ", ".join(f"{_number(weight)} where it {kind}" for kind, weight in weights.items())
-    yield Reading("weight of the next value", told.replace("it t", "it is t"),
-                  "0.99, 0 where terminated")  # fmt: skip
+    )
+    yield Reading("weight of the next value", told, "0.99, 0 where it is terminated")
     lengths = {length for _, length in target.weights}
     yield Reading("steps of a transition", str(max(lengths, default=1)), "1")
-    if target.rewards:
-        changed = {r: v for r, v in target.rewards.items() if abs(r - v) > CLOSE}
-        words = ", ".join(f"{r:g} as {_number(v)}" for r, v in changed.items())
-        yield Reading("rewards are learned", words or "as they are", "clipped to [-1, 1]")
-    else:
-        words = ", ".join(map(_number, target.reward_weights))
-        yield Reading("weights of the rewards", words)
+    if target.reward_weights:
+        yield Reading("weights of the rewards", ", ".join(map(_number, target.reward_weights)))
+        return
+    changed = {r: v for r, v in target.rewards.items() if abs(r - v) > CLOSE}
+    words = ", ".join(f"{r:g} as {_number(v)}" for r, v in changed.items())
+    yield Reading("rewards are learned", words or "as they are", "clipped to [-1, 1]")
 
 
-def _target_network(recording: Recording, updates: list[Update], roles: Roles) -> Iterator[Reading]:
-    syncs = syncs_of(recording, updates, roles)
-    if syncs is None:
-        yield Reading("target network", "none: next values are those of the trained network",
-                      "synced every 10,000 updates")  # fmt: skip
-        return
-    if not len(syncs.tau):
-        yield Reading("target network", f"never moved in {len(updates):,} updates",
-                      "synced every 10,000 updates", seen=False)  # fmt: skip
-        return
+def _target_network(facts: Facts) -> Iterator[Reading]:
+    syncs = facts.syncs
     known = syncs.tau[~np.isnan(syncs.tau)]
     tau = float(np.median(known)) if len(known) else float("nan")
     how = "copied" if abs(tau - 1) < CLOSE else f"moved {_number(tau)} of the way"
@@ -174,31 +150,28 @@ def _target_network(recording: Recording, updates: list[Update], roles: Roles) -
     strange = f"; {elsewhere} of {len(syncs.tau)} moves went elsewhere" * bool(elsewhere)
     every = _counted(syncs.updates_between) if syncs.updates_between else "?"
     yield Reading("target network", f"{how} every {every} updates{strange}",
-                  "copied every 10,000 updates")  # fmt: skip
+                  PUBLISHED["target network"])  # fmt: skip
 
 
-def _replay(recording: Recording, updates: list[Update], rows: ReplayedRows) -> Iterator[Reading]:
-    ages = ages_of(recording, updates, rows)
+def _replay(facts: Facts) -> Iterator[Reading]:
+    ages, taken = facts.ages, len(facts.recording.steps)
     if not len(ages):
-        yield Reading("replay memory", f"{NOT_SEEN}: no replayed row is a step", seen=False)
-        return
-    taken = len(recording.steps)
+        raise NotSeenError("no replayed row is a step")
     oldest = int(ages.max())
     held = f"at least {oldest:,}" if oldest > 0.9 * taken else f"{oldest:,}"
     yield Reading("replay memory", f"{held} of {taken:,} steps; the newest row was {ages.min():,} "
-                  "steps old", "1,000,000 steps")  # fmt: skip
+                  "steps old", PUBLISHED["replay memory"])  # fmt: skip
 
 
-def _exploration(recording: Recording, roles: Roles) -> Iterator[Reading]:
-    steps, greedy = greedy_of(recording, roles)
-    taken = len(recording.steps)
+def _exploration(facts: Facts) -> Iterator[Reading]:
+    steps, greedy = facts.greedy
+    taken = len(facts.recording.steps)
     if not len(steps):
         yield Reading("exploration", f"{NOT_SEEN}: the network was asked for no single observation",
                       seen=False)  # fmt: skip
         return
-    edges = np.linspace(0, taken, WINDOWS + 1)
     shares = []
-    for first, last in itertools.pairwise(edges):
+    for first, last in pairwise(np.linspace(0, taken, WINDOWS + 1)):
         inside = (steps >= first) & (steps < last)
         shares.append(float(greedy[inside].sum() / max(last - first, 1)))
     words = ", ".join(f"{share:.0%}" for share in shares)
@@ -225,3 +198,12 @@ def _plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "(" + ", ".join(f"{one:g}" for one in value) + ")"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# What is read off replayed rows, and what it is called where it was not seen.
+OF_ROWS: Final[dict[str, Callable[[Facts], Iterator[Reading]]]] = {
+    "replayed rows": _rows,
+    "target": _target,
+    "target network": _target_network,
+    "replay memory": _replay,
+}

@@ -21,7 +21,7 @@ from probes.recordings.updates import ReplayedRows
 Mask = npt.NDArray[np.bool_]
 
 GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2
-ENDS: Final = {GOES_ON: "goes on", TERMINATED: "terminated", TRUNCATED: "truncated"}
+WHERE: Final = {GOES_ON: "goes on", TERMINATED: "is terminated", TRUNCATED: "is truncated"}
 MOST_STEPS: Final = 12  # in a row that one transition is taken to span
 FEWEST_ROWS: Final = 20
 FEWEST_OF_A_KIND: Final = 8

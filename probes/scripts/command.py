@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,12 +14,17 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from probes.checks.registry import CHECKS
+from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
+from probes.diagnosis.show_report import exit_code, show_report
+from probes.recordings.facts import Facts
+from probes.recordings.judging import judged
 from probes.recordings.reading_world import reading_world
 from probes.recordings.readings import Reading, readings
 from probes.recordings.recording import Recording
 from probes.scripts.observed import Plan, Script, ScriptError, observe
 from reports.command_line import run_function
-from reports.schema import ExitCode
+from reports.schema import SCHEMA_VERSION, ExitCode, ProbeReport
 
 OWN: Final = "--"  # what follows is the script's
 ENOUGH: Final = ("at the budget", "by itself")
@@ -52,27 +59,40 @@ def main(words: Sequence[str], called: str) -> ExitCode:
 
 
 def show_script(script: Script, plan: Plan, keep: Path | None) -> ExitCode:
-    """Observes a script, and prints what it does.
+    """Observes a script, and prints what it does, and what of it is wrong.
 
     Returns:
-        OK if all that is looked for was seen; INCONCLUSIVE if something was not; USAGE if the
-        script did not train.
+        What the checks come to; USAGE if the script did not train.
 
     Raises:
         ScriptError: if nothing was recorded.
     """
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise ScriptError(f"--keep: expected a new or empty folder, {keep} holds files")
+    started = time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else 160)
     with tempfile.TemporaryDirectory(prefix="dqn-harness-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        recording = observe(script, plan, folder)
-        found = readings(recording)
-    console.print(_table(script, found))
+        recording = observe(script, plan, folder / "watched")
+        trained = bool(recording.meta.optimizer_steps)
+        alone = replace(plan, networks=False)
+        again = observe(script, alone, folder / "alone") if trained else recording
+    facts = Facts(recording)
+    console.print(_table(script, readings(facts)))
     for note in recording.meta.notes:
         console.print(f"note: {note}", markup=False, style="dim")
-    return _verdict(script, recording, found, console)
+    _tell_its_end(script, recording, console)
+    findings = list(judged(facts, again))
+    suspicions, experiment = diagnose(
+        pattern(findings), load_dictionary(), tried=[check.code for check in CHECKS]
+    )
+    report = ProbeReport(
+        schema_version=SCHEMA_VERSION, subject=str(script.path), seed=0, findings=findings,
+        suspicions=suspicions, experiment=experiment, wall_s=time.monotonic() - started,
+    )  # fmt: skip
+    show_report(report, console, news_only=True)
+    return ExitCode.USAGE if not recording.meta.optimizer_steps else exit_code(findings)
 
 
 def _table(script: Script, found: Sequence[Reading]) -> Table:
@@ -83,9 +103,7 @@ def _table(script: Script, found: Sequence[Reading]) -> Table:
     return table
 
 
-def _verdict(
-    script: Script, recording: Recording, found: Sequence[Reading], console: Console
-) -> ExitCode:
+def _tell_its_end(script: Script, recording: Recording, console: Console) -> None:
     meta = recording.meta
     took = f"{meta.steps:,} steps and {len(meta.optimizer_steps):,} updates"
     console.print(f"{took}, {meta.processor_s:.1f} s; ended {meta.ended}", markup=False)
@@ -98,6 +116,3 @@ def _verdict(
             "  next      run it by itself; name the interpreter that it is written for by --python",
             markup=False, style="red",
         )  # fmt: skip
-    if not meta.optimizer_steps:
-        return ExitCode.USAGE
-    return ExitCode.OK if all(reading.seen for reading in found) else ExitCode.INCONCLUSIVE

@@ -6,15 +6,19 @@ import json
 
 import pytest
 
+from probes.recordings.facts import Facts
+from probes.recordings.judging import judged
+from probes.recordings.of_steps import same_run
 from probes.recordings.reading_world import reading_world
 from probes.recordings.readings import readings
 from probes.recordings.recording import RecordingError, read_recording
 from probes.scripts.observed import Plan, Script, observe
-from tests.probes.scripts.specimens import ARGUMENTS, OWN
+from reports.schema import FindingStatus
+from tests.probes.scripts.specimens import ARGUMENTS, CONSTANTS, MODULES, OWN
 
 
 def test_everything_that_the_specimen_does_is_read_off(recorded):
-    found = {one.name: one.found for one in readings(read_recording(recorded, 4))}
+    found = {one.name: one.found for one in readings(Facts(read_recording(recorded, 4)))}
     assert found["observations recognised"].startswith("100.0%")
     assert found["batch size"] == "32"
     assert found["steps before the first update"] == "200"
@@ -33,6 +37,41 @@ def test_everything_that_the_specimen_does_is_read_off(recorded):
     assert real == rows
 
 
+@pytest.mark.parametrize(
+    ("script", "due"),
+    [
+        (
+            CONSTANTS,
+            {
+                "loss": "half the mean squared error",
+                "next value": "the target network's of the online network's choice (double)",
+                "target network": "moved 0.02 of the way every 1 updates",
+                "optimizer": "SGD, learning rate 0.0003, momentum 0.9",
+            },
+        ),
+        (
+            MODULES,
+            {
+                "weights of the rewards": "1, 0.9, 0.81",
+                "steps of a transition": "3",
+                "gradients": "norm clipped to 1",
+                "target network": "copied every 25 updates",
+                "optimizer": "RMSprop, learning rate 0.001, alpha 0.95, eps 1e-05",
+            },
+        ),
+    ],
+    ids=["constants", "modules"],
+)
+def test_scripts_of_other_styles_are_read_and_have_nothing_red(script, due, tmp_path):
+    recording = observe(Script(script), Plan(600, 120, reading_world()), tmp_path)
+    facts = Facts(recording)
+    found = {one.name: one.found for one in readings(facts)}
+    assert {name: found[name] for name in due} == due
+    findings = list(judged(facts, recording))
+    assert sum(one.status is FindingStatus.GREEN for one in findings) >= 24
+    assert [one for one in findings if one.status is FindingStatus.RED] == []
+
+
 def test_being_looked_at_changes_no_weight(recorded, tmp_path):
     observe(Script(ARGUMENTS, OWN), Plan(600, 120, reading_world(), networks=False), tmp_path)
     watched, alone = (
@@ -41,6 +80,10 @@ def test_being_looked_at_changes_no_weight(recorded, tmp_path):
     )
     assert alone["networks"] == []
     assert watched["weights_digests"] == alone["weights_digests"]
+    both = [read_recording(folder, 4) for folder in (recorded, tmp_path / "recording")]
+    assert same_run(*both).holds
+    both[1].steps[300, 5] += 1
+    assert same_run(*both).actual == "other actions from step 300 on"
     assert len({digest for *_, digest in watched["weights_digests"]}) > 4
 
 

@@ -7,3 +7,5 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[3] / "examples" / "scripts"
 ARGUMENTS = SCRIPTS / "arguments.py"
 OWN = ("--capacity", "300", "--epsilon-decay-steps", "500")
+CONSTANTS = SCRIPTS / "constants.py"
+MODULES = SCRIPTS / "modules" / "train.py"

@@ -1,0 +1,150 @@
+"""All that is known of a recording, worked out when it is asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from probes.recordings.cadence import (
+    Cadence,
+    Syncs,
+    ages_of,
+    cadence_of,
+    greedy_of,
+    syncs_of,
+)
+from probes.recordings.recording import Integers, Recording, Vector
+from probes.recordings.targets import GOES_ON, Spans, Target, fitted_target, spans_of
+from probes.recordings.updates import (
+    ReplayedRows,
+    Roles,
+    Update,
+    replayed_rows,
+    roles_of,
+    updates_of,
+)
+
+
+class NotSeenError(Exception):
+    """What is asked for cannot be told from a recording; says how much is missing."""
+
+
+class Facts:
+    """What a recording shows, each fact by itself.
+
+    Args:
+        recording: in the reading world.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    @cached_property
+    def updates(self) -> list[Update]:
+        """Every update.
+
+        Raises:
+            NotSeenError: if there is none.
+        """
+        found = updates_of(self.recording)
+        if not found:
+            raise NotSeenError("no update of a network with Q-values was seen")
+        return found
+
+    @cached_property
+    def roles(self) -> Roles:
+        """Which network is which."""
+        return roles_of(self.updates)
+
+    @cached_property
+    def rows(self) -> ReplayedRows:
+        """What was trained on.
+
+        Raises:
+            NotSeenError: if no row of it was recognised.
+        """
+        found = replayed_rows(self.recording, self.updates, self.roles)
+        if not len(found.tag):
+            raise NotSeenError("next values of no update were seen")
+        return found
+
+    @cached_property
+    def spans(self) -> Spans:
+        """The steps that these rows stand for."""
+        return spans_of(self.recording, self.rows)
+
+    @cached_property
+    def target(self) -> Target:
+        """What it is trained towards.
+
+        Raises:
+            NotSeenError: if no form of target explains what was seen.
+        """
+        found = fitted_target(self.rows, self.spans)
+        if found is None:
+            raise NotSeenError("too few replayed rows are steps of the environment")
+        if not found.explained:
+            raise NotSeenError(f"the target is not explained, off by {found.residual:.2g}")
+        return found
+
+    @cached_property
+    def cadence(self) -> Cadence:
+        """How often it learns."""
+        return cadence_of(self.recording, self.updates)
+
+    @cached_property
+    def syncs(self) -> Syncs:
+        """How the target network moves.
+
+        Raises:
+            NotSeenError: if there is none, or it did not move.
+        """
+        found = syncs_of(self.recording, self.updates, self.roles)
+        if found is None:
+            raise NotSeenError("next values are those of the trained network")
+        if not len(found.tau):
+            raise NotSeenError(f"the target network did not move in {len(self.updates)} updates")
+        return found
+
+    @cached_property
+    def ages(self) -> Integers:
+        """How old each replayed row was."""
+        return ages_of(self.recording, self.updates, self.rows)
+
+    @cached_property
+    def greedy(self) -> tuple[Integers, Integers]:
+        """Steps before which the network was asked for one observation, and whether it followed."""
+        return greedy_of(self.recording, self.roles)
+
+    @cached_property
+    def gradients(self) -> tuple[Vector, Integers]:
+        """The gradient that came back to each row whose step is known, [N, A], and its action."""
+        actions = {int(step[2]): int(step[5]) for step in self.recording.steps}
+        found, taken = [], []
+        for update in self.updates:
+            call = update.trained
+            known = np.array([int(tag) in actions for tag in call.tags], np.bool_)
+            if call.gradient is not None and known.any():
+                found.append(call.gradient[known])
+                taken += [actions[int(tag)] for tag in call.tags[known]]
+        if not found:
+            raise NotSeenError("no replayed row is a step of the environment")
+        return np.concatenate(found), np.array(taken, np.int64)
+
+    @property
+    def gamma(self) -> float:
+        """The discount of one step: of the second reward of several, or of the next value."""
+        weights = self.target.reward_weights
+        return weights[1] / weights[0] if weights else self.weight(GOES_ON)
+
+    def weight(self, end: int) -> float:
+        """Of the next value where a transition of the usual length ended so.
+
+        Raises:
+            NotSeenError: if there were too few.
+        """
+        weights = {length: w for (kind, length), w in self.target.weights.items() if kind == end}
+        if not weights:
+            raise NotSeenError("too few replayed rows ended so")
+        return weights[max(weights)]

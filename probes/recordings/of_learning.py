@@ -1,0 +1,241 @@
+"""What a recording shows of learning: targets, losses, networks and optimizers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from probes.outcome import Outcome
+from probes.properties.gradients import of_actions_taken_alone
+from probes.properties.values import functions_of_one_row
+from probes.properties.weights import constant_rate
+from probes.recordings.facts import Facts, NotSeenError
+from probes.recordings.recording import Vector
+from probes.recordings.targets import GOES_ON, TERMINATED, TRUNCATED, WHERE
+
+SAME: Final = 5e-3  # weights of next values that are as near are one
+ONE_ROW_PAIRS: Final = 400  # of values asked for twice that are compared
+
+
+def masks_ends(facts: Facts) -> Outcome:
+    """The next value weighs nothing where the task ended."""
+    ended = facts.weight(TERMINATED)
+    return Outcome(
+        holds=abs(ended) <= SAME,
+        expected="the next value to weigh 0 where the task ended",
+        actual=f"it weighs {ended:.4g}",
+        compared=facts.target.rows,
+    )
+
+
+def limits_bootstrap(facts: Facts) -> Outcome:
+    """The next value weighs as much at a time limit as anywhere."""
+    going_on, cut = facts.weight(GOES_ON), facts.weight(TRUNCATED)
+    return Outcome(
+        holds=abs(cut - going_on) <= SAME,
+        expected=f"the next value to weigh {going_on:.4g} at a time limit, as elsewhere",
+        actual=f"it weighs {cut:.4g}",
+        compared=facts.target.rows,
+    )
+
+
+def masks_and_bootstraps(facts: Facts) -> Outcome:
+    """The next value weighs a power of gamma, by how many rewards come before it, and 0 at ends."""
+    gamma = facts.gamma
+    told, wrong = [], []
+    for (end, length), weight in sorted(facts.target.weights.items()):
+        due = 0.0 if end == TERMINATED else gamma**length
+        words = f"{weight:.4g} after {length} where it {WHERE[end]}"
+        told.append(words)
+        if abs(weight - due) > SAME:
+            wrong.append(words)
+    return Outcome(
+        holds=0 < gamma <= 1 and not wrong,
+        expected=f"next values to weigh {gamma:.4g} to the power of the rewards before, 0 at ends",
+        actual="they weigh " + ", ".join(wrong or told),
+        compared=facts.target.rows,
+    )
+
+
+def bootstraps_from_target(facts: Facts) -> Outcome:
+    """Next values are those of another network than the one that is trained."""
+    if "double" in facts.target.next_value:
+        raise NotSeenError("next values are those of double DQN")
+    return Outcome(
+        holds=facts.roles.target is not None,
+        expected="next values of a network that is not trained",
+        actual="those of the trained network"
+        if facts.roles.target is None
+        else "those of another network",
+        compared=len(facts.updates),
+    )
+
+
+def double_is_double(facts: Facts) -> Outcome:
+    """The online network chooses, the target network values."""
+    if "double" not in facts.target.next_value:
+        raise NotSeenError("next values are those of plain DQN")
+    return Outcome(
+        holds=facts.roles.target is not None,
+        expected="the target network's value of the online network's choice",
+        actual=facts.target.next_value,
+        compared=facts.target.rows,
+    )
+
+
+def rows_are_independent(facts: Facts) -> Outcome:
+    """Every row's target is explained by that row alone."""
+    target = facts.target
+    return Outcome(
+        holds=True,
+        expected="targets that each row explains by itself",
+        actual=f"explained up to {target.residual:.1g} in {target.rows:,} rows",
+        compared=target.rows,
+    )
+
+
+def small_errors_count_less(facts: Facts) -> Outcome:
+    """Gradients are in proportion to errors, below the knee of the loss."""
+    target = facts.target
+    return Outcome(
+        holds=True,
+        expected="gradients in proportion to small errors",
+        actual=f"{target.loss} explains them up to {target.residual:.1g}",
+        compared=target.rows,
+    )
+
+
+def aims_at_target(facts: Facts) -> Outcome:
+    """The target is reward + gamma * the next value, as a fixed number."""
+    if "double" in facts.target.next_value:
+        raise NotSeenError("next values are those of double DQN")
+    through = sum(update.differentiated_too for update in facts.updates)
+    largest = "largest" in facts.target.next_value
+    return Outcome(
+        holds=largest and not through,
+        expected="targets with the largest next value, and no gradient through it",
+        actual=f"{facts.target.next_value}; a gradient through it in {through} updates",
+        compared=facts.target.rows,
+    )
+
+
+def averages_over_rows(facts: Facts) -> Outcome:
+    """The loss is a mean over the batch."""
+    loss = facts.target.loss
+    return Outcome(
+        holds="summed" not in loss,
+        expected="a mean over the rows of a batch",
+        actual=loss,
+        compared=facts.target.rows,
+    )
+
+
+def reaches_actions_taken_alone(facts: Facts) -> Outcome:
+    """Gradients at the outputs, and the actions of the log."""
+    return of_actions_taken_alone(*facts.gradients)
+
+
+def begins_as_online(facts: Facts) -> Outcome:
+    """Some entries of both networks' weights, when they were first seen."""
+    if facts.roles.target is None:
+        raise NotSeenError("next values are those of the trained network")
+    online_at, online = facts.recording.weights(facts.roles.online)
+    _, target = facts.recording.weights(facts.roles.target)
+    first_update = facts.updates[0].step.moment
+    known = int((online_at < first_update).sum())
+    if not known or not len(target) or online.shape[1] != target.shape[1]:
+        raise NotSeenError("the networks were not both seen before the first update")
+    apart = float(np.abs(online[known - 1] - target[0]).max())
+    return Outcome(
+        holds=apart == 0.0,
+        expected="both networks with the same weights before the first update",
+        actual=f"they differ by up to {apart:.2g}",
+        compared=target.shape[1],
+    )
+
+
+def moves_by_copies(facts: Facts) -> Outcome:
+    """Each move of the target network goes to the online one, or always the same share of it."""
+    tau = facts.syncs.tau
+    elsewhere = int(np.isnan(tau).sum())
+    known = tau[~np.isnan(tau)]
+    spread = float(np.ptp(known)) if len(known) else 0.0
+    shares = f"{np.median(known):.4g} of the way" if len(known) else "nowhere near"
+    return Outcome(
+        holds=not elsewhere and spread <= SAME,
+        expected="moves to the online network, or by one share of the way",
+        actual=f"{len(tau)} moves, {shares}; {elsewhere} went elsewhere",
+        compared=len(tau),
+    )
+
+
+def values_are_of_one_row(facts: Facts) -> Outcome:
+    """Values of one observation that was asked for more than once between two changes."""
+    alone: list[Vector] = []
+    again: list[Vector] = []
+    versions = {
+        network: facts.recording.weights(network)[0]
+        for network in (facts.roles.online, facts.roles.target)
+        if network is not None
+    }
+    seen: dict[tuple[int, int, int], Vector] = {}
+    for call in facts.recording.calls:
+        if call.network not in versions or len(alone) >= ONE_ROW_PAIRS:
+            continue
+        version = int(np.searchsorted(versions[call.network], call.moment))
+        for tag, values in zip(call.tags.tolist(), call.values, strict=True):
+            key = call.network, version, tag
+            if tag >= 0 and key in seen:
+                alone.append(seen[key])
+                again.append(values)
+            seen[key] = values
+    if not alone:
+        raise NotSeenError("no observation was asked for twice between two changes of the weights")
+    return functions_of_one_row(np.stack(alone), {"asked for again": np.stack(again)})
+
+
+def holds_online_only(facts: Facts) -> Outcome:
+    """The networks whose parameters the optimizer has."""
+    held = {network for update in facts.updates for network in update.step.holds}
+    others = held - {facts.roles.online}
+    return Outcome(
+        holds=facts.roles.target not in others,
+        expected="parameters of the trained network alone",
+        actual="those of the target network too" if facts.roles.target in others else "those alone",
+        compared=len(facts.updates),
+    )
+
+
+def rate_stays(facts: Facts) -> Outcome:
+    """The learning rate of each update."""
+    rates = [update.step.settings.get("lr") for update in facts.updates]
+    if None in rates:
+        raise NotSeenError("the optimizer shows no learning rate")
+    moments = facts.recording.steps[:, 0]
+    steps = [int(np.searchsorted(moments, update.step.moment)) for update in facts.updates]
+    return constant_rate([float(rate) for rate in rates if rate is not None], steps)
+
+
+def remembers(facts: Facts) -> Outcome:
+    """Whether all updates are of one optimizer."""
+    kinds = {update.step.optimizer for update in facts.updates}
+    return Outcome(
+        holds=len(kinds) == 1,
+        expected="one optimizer for all updates",
+        actual=f"{len(kinds)} optimizers in {len(facts.updates)} updates",
+        compared=len(facts.updates),
+    )
+
+
+def decays_no_weight(facts: Facts) -> Outcome:
+    """The optimizer's own weight decay."""
+    decay = facts.updates[0].step.settings.get("weight_decay")
+    if decay is None:
+        raise NotSeenError("the optimizer shows no weight decay")
+    return Outcome(
+        holds=not decay,
+        expected="no weight decay",
+        actual=f"weight_decay {decay}",
+        compared=1,
+    )

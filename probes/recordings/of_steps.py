@@ -1,0 +1,168 @@
+"""What a recording shows of steps: which were taken, remembered and replayed, and when."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from probes.checks.support.chance import ChanceTally, weigh
+from probes.outcome import Outcome
+from probes.recordings.facts import Facts, NotSeenError
+from probes.recordings.recording import Recording
+from probes.recordings.targets import TRUNCATED
+
+USUAL_SHARE: Final = 0.95  # of distances that are equal, where a script counts steps
+ALWAYS_ASKED: Final = 0.95  # of all steps: then random actions are drawn after asking
+
+
+def resets_after_ends(facts: Facts) -> Outcome:
+    """Steps that were taken from the last observation of an episode."""
+    ended = {int(step[3]) for step in facts.recording.steps if step[7]}
+    beyond = [step for step in facts.recording.steps if int(step[2]) in ended]
+    return Outcome(
+        holds=not beyond,
+        expected="a reset after the end of each episode",
+        actual=f"{len(beyond)} steps were taken after one" if beyond else "as expected",
+        compared=len(ended),
+    )
+
+
+def final_observations_kept(facts: Facts) -> Outcome:
+    """Next observations of replayed rows at a time limit."""
+    final = {int(step[2]): int(step[3]) for step in facts.recording.steps if step[7] == TRUNCATED}
+    rows = [
+        (final[int(tag)], int(next_tag))
+        for tag, next_tag in zip(facts.rows.tag, facts.rows.next_tag, strict=True)
+        if int(tag) in final and next_tag >= 0 and facts.spans.length.max() == 1
+    ]
+    if not rows:
+        raise NotSeenError("no replayed row ended at a time limit and had a next observation")
+    wrong = sum(due != found for due, found in rows)
+    return Outcome(
+        holds=not wrong,
+        expected=f"the last observation of the episode in {len(rows)} rows at a time limit",
+        actual=f"another one in {wrong}",
+        compared=len(rows),
+    )
+
+
+def transitions_are_real(facts: Facts) -> Outcome:
+    """Replayed rows as steps of the log, with the action at whose value they were learned."""
+    real = facts.spans.length > 0
+    agree = (facts.spans.actions == facts.rows.action) | (facts.rows.gradient == 0)
+    wrong, other = int((~real).sum()), int((real & ~agree).sum())
+    return Outcome(
+        holds=not wrong and not other,
+        expected=f"{len(real):,} rows that are steps which were taken, with their actions",
+        actual=f"{wrong:,} are none, {other:,} have another action",
+        compared=len(real),
+    )
+
+
+def no_dead_steps(facts: Facts) -> Outcome:
+    """Replayed rows that begin at the last observation of an episode."""
+    final = {int(step[3]) for step in facts.recording.steps if step[7]}
+    dead = sum(int(tag) in final for tag in facts.rows.tag)
+    return Outcome(
+        holds=not dead,
+        expected="no row from the last observation of an episode",
+        actual=f"{dead:,} of {len(facts.rows.tag):,} rows",
+        compared=len(facts.rows.tag),
+    )
+
+
+def environments_stay_apart(facts: Facts) -> Outcome:
+    """Which environments replayed rows are of."""
+    env = {int(step[2]): int(step[1]) for step in facts.recording.steps}
+    played = set(env.values())
+    if len(played) < 2:
+        raise NotSeenError("one environment is played")
+    sampled = {env[int(tag)] for tag in facts.rows.tag if int(tag) in env}
+    mixed = int((facts.spans.length == 0).sum())
+    return Outcome(
+        holds=sampled == played and not mixed,
+        expected=f"rows of each of {len(played)} environments, and of one at a time",
+        actual=f"rows of {len(sampled)}; {mixed:,} rows are of none",
+        compared=len(facts.rows.tag),
+    )
+
+
+def random_while_warming_up(facts: Facts) -> Outcome:
+    """Actions before the first update at which the network was not asked."""
+    asked = set(facts.greedy[0].tolist())
+    steps = facts.recording.steps[: facts.cadence.warmup_steps]
+    actions = np.array([int(step[5]) for i, step in enumerate(steps) if i not in asked], np.int64)
+    count = facts.recording.meta.environments[0].actions
+    if len(actions) < 10 * count:
+        raise NotSeenError(f"{len(actions)} actions before the first update, too few to tell")
+    chance = 1 / count
+    return weigh(
+        [
+            ChanceTally(f"actions are action {a}", int((actions == a).sum()), len(actions),
+                        chance, chance)
+            for a in range(count)
+        ]
+    )  # fmt: skip
+
+
+def acts_greedily_where_asked(facts: Facts) -> Outcome:
+    """Actions of steps before which the network was asked for that observation alone."""
+    steps, greedy = facts.greedy
+    taken = len(facts.recording.steps)
+    if not len(steps) or len(steps) >= ALWAYS_ASKED * taken:
+        raise NotSeenError(f"the network was asked before {len(steps)} of {taken} steps")
+    return Outcome(
+        holds=bool(greedy.all()),
+        expected=f"{len(steps)} actions of the largest value",
+        actual=f"{int(greedy.sum())}",
+        compared=len(steps),
+    )
+
+
+def updates_regularly(facts: Facts) -> Outcome:
+    """Steps from update to update."""
+    counts = facts.cadence.steps_between_updates
+    if not counts:
+        raise NotSeenError("one update was seen")
+    usual, times = counts.most_common(1)[0]
+    total = sum(counts.values())
+    if times < USUAL_SHARE * total:
+        raise NotSeenError("updates are not counted in steps")
+    return Outcome(
+        holds=True,
+        expected="updates at one distance in steps",
+        actual=f"{usual} steps in {times} of {total} cases",
+        compared=total,
+    )
+
+
+def steps_every_environment(facts: Facts) -> Outcome:
+    """Environments that were reset, and those that were stepped."""
+    begun = {int(env) for _, env, *_ in facts.recording.resets}
+    stepped = {int(step[1]) for step in facts.recording.steps}
+    return Outcome(
+        holds=begun == stepped,
+        expected=f"steps in each of {len(begun)} environments",
+        actual=f"in {len(stepped)}",
+        compared=len(begun),
+    )
+
+
+def same_run(first: Recording, second: Recording) -> Outcome:
+    """Two runs of one script with the same arguments, of which the second was not looked into."""
+    steps = min(len(first.steps), len(second.steps))
+    columns = slice(1, None)  # moments are counted otherwise where networks are watched
+    apart = np.flatnonzero((first.steps[:steps, columns] != second.steps[:steps, columns]).any(1))
+    ours, theirs = first.meta.weights_digests, second.meta.weights_digests
+    same = not len(apart) and ours == theirs and len(first.steps) == len(second.steps)
+    return Outcome(
+        holds=same,
+        expected="the same actions and weights in two runs, looked into and not",
+        actual="the same"
+        if same
+        else f"other actions from step {apart[0]} on"
+        if len(apart)
+        else "the same actions, and other weights in the end",
+        compared=steps + len(ours),
+    )
