@@ -59,10 +59,13 @@ def judged(facts: Facts, again: Recording) -> Iterator[Finding]:
             yield _finding(code, judge(facts))
         except NotSeenError as missing:
             yield _finding(code, str(missing))
-    yield _finding("seeding.same-seed-same-run", of_steps.same_run(facts.recording, again))
+    # A script that takes no seed promises no second run like the first; it cannot be debugged then.
+    yield _finding(
+        "seeding.same-seed-same-run", of_steps.same_run(facts.recording, again), advises=True
+    )
 
 
-def _finding(code: str, outcome: Outcome | str) -> Finding:
+def _finding(code: str, outcome: Outcome | str, *, advises: bool = False) -> Finding:
     """Of a check, by what it came to, or by why it could not be seen."""
     check = check_named(code)
     if isinstance(outcome, str):
@@ -71,7 +74,7 @@ def _finding(code: str, outcome: Outcome | str) -> Finding:
             actual=outcome, compared=0, wall_s=0.0,
         )  # fmt: skip
     status = FindingStatus.GREEN if outcome.holds else FindingStatus.RED
-    if status is FindingStatus.RED and check.advises:
+    if status is FindingStatus.RED and (check.advises or advises):
         status = FindingStatus.ADVICE
     return Finding(
         check=code,

@@ -22,6 +22,7 @@ from probes.recordings.judging import judged
 from probes.recordings.reading_world import reading_world
 from probes.recordings.readings import Reading, readings
 from probes.recordings.recording import Recording
+from probes.scripts.constants import read_settings
 from probes.scripts.observed import Plan, Script, ScriptError, observe
 from reports.command_line import run_function
 from reports.schema import SCHEMA_VERSION, ExitCode, ProbeReport
@@ -41,6 +42,10 @@ def main(words: Sequence[str], called: str) -> ExitCode:
         steps: int = 600,
         seconds: float = 120.0,
         keep: Path | None = None,
+        constants: Annotated[
+            tyro.conf.UseAppendAction[tuple[str, ...]],
+            tyro.conf.arg(name="set", metavar="NAME=VALUE"),
+        ] = (),
     ) -> ExitCode:
         """Runs a script as it is in a world of ours, and tells what it does.
 
@@ -51,8 +56,10 @@ def main(words: Sequence[str], called: str) -> ExitCode:
             steps: of its environments, after which it is stopped.
             seconds: after which it is stopped anyway.
             keep: folder where the recording is left; it must be new or empty.
+            constants: another value for a constant of the script, such as GAMMA=0.9; may be given
+                again.
         """
-        chosen = Script(file, own, python or sys.executable)
+        chosen = Script(file, own, python or sys.executable, read_settings(constants))
         return show_script(chosen, Plan(steps, seconds, reading_world()), keep)
 
     return run_function(script, list(words[:split]), called)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 import probes.observer
 from probes.recordings.reading_world import NUM_STATES
 from probes.recordings.recording import Recording, RecordingError, read_recording
+from probes.scripts.constants import set_constants
 
 HOOK: Final = Path(probes.observer.__file__).parent / "hook"
 MOST_BYTES: Final = 200_000_000  # that are copied; what is larger is linked
@@ -36,12 +38,14 @@ class Script:
     Attributes:
         path: of the file.
         arguments: its own.
+        constants: other values for some of its constants, by name.
         python: the interpreter of its owner.
     """
 
     path: Path
     arguments: tuple[str, ...] = ()
     python: str = sys.executable
+    constants: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,13 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
 
     Raises:
         ScriptError: if nothing was recorded.
+        ConstantError: if the script has no constant of a name.
     """
     if not script.path.is_file():
         raise ScriptError(f"script: there is no file {script.path}")
     copy = folder / "copy"
     copied = copy_of(script.path.resolve().parent, copy)
+    set_constants(copied, script.constants)
     out = folder / "recording"
     order = {
         "out": str(out.resolve()), "steps": plan.steps, "seconds": plan.seconds,

@@ -81,7 +81,7 @@ FAULTS = {
         ("rewards are learned", "3 as 1"), "",
     ),
 }  # fmt: skip
-SAMPLE = ("mask-missing", "online-bootstrap", "actions-of-the-row-before", "rewards-clipped")
+SAMPLE = ("mask-missing", "actions-of-the-row-before", "rewards-clipped")
 
 
 @pytest.mark.parametrize("name", FAULTS if EVERY else SAMPLE)

@@ -266,11 +266,11 @@ def test_no_other_check_is_red_than_the_deviations_that_are_explained(subject):
         findings = [
             run_check(check, load_factory(subject), seed=0)
             for check in EVERY_CHECK
-            if not check.code.endswith("frames")
+            if not check.code.endswith(("frames", ".vector"))  # worlds: see above
         ]
     red = {finding.check for finding in findings if finding.status is FindingStatus.RED}
     assert red == DEVIATIONS[subject]
-    assert sum(finding.status is FindingStatus.GREEN for finding in findings) > 55
+    assert sum(finding.status is FindingStatus.GREEN for finding in findings) > 45
 
 
 def test_every_deviation_is_explained():
