@@ -138,6 +138,7 @@ def overestimates_as_asked(testbed: Testbed, *, double: bool) -> Outcome:
         "reward_scale",
         "reward_clip",
         "reward_sign",
+        "epsilon_greedy",
     )
     outcomes: list[Outcome] = []
     for spell_steps in SPELLS_STEPS:

@@ -202,6 +202,13 @@ def test_a_variant_that_is_not_declared_is_proposed(options, code, words):
     assert f"declare traits = {words}, or is it a fault?" in found.actual
 
 
+def test_what_an_agent_without_epsilon_may_not_have_tried_is_not_red():
+    options = {"noisy": True, "epsilon_greedy": False}
+    assert status("world.overestimation.plain", options).status is FindingStatus.SKIP
+    found = status("world.branching.vector", options)
+    assert found.status in {FindingStatus.GREEN, FindingStatus.INCONCLUSIVE}, found
+
+
 def test_a_small_and_slow_network_is_waited_for():
     found = status("loss.fits-fixed-targets", {"hidden": 16, "learning_rate": 1e-4})
     assert found.status is FindingStatus.GREEN, found
