@@ -61,9 +61,11 @@ class Networks:
         self._recorder = recorder
         recorder.rows = Rows()
 
-    def look(self) -> None:
-        """Notes the weights of each network that has changed since the last look."""
+    def look(self, only: int | None = None) -> None:
+        """Notes the weights of each network, or of one, that have changed since the last look."""
         for number, module in enumerate(self.seen):
+            if only not in (None, number):
+                continue
             parts = [self._some_of(parameter) for parameter in module.parameters()]
             entries = np.concatenate(parts)
             before = self._entries.get(number)
@@ -89,7 +91,8 @@ class Networks:
         number = self._number(module)
         if number is None:
             return
-        self.look()
+        # Acting asks one network again and again; others are looked at when there is a batch.
+        self.look(number if len(given) == 1 else None)
         call = Call(
             self._recorder.moment(),
             number,

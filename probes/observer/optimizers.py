@@ -51,7 +51,7 @@ def _facts(optimizer: Any, recorder: Recorder, networks: Networks) -> dict[str, 
     for parameter in parameters:
         if parameter.grad is not None:
             gradient = parameter.grad.detach()
-            squares += float((gradient.double() ** 2).sum())
+            squares += float(gradient.norm()) ** 2
             largest = max(largest, float(gradient.abs().max()))
     return {
         "moment": recorder.moment(),
