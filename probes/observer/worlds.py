@@ -70,9 +70,11 @@ class World:
 
     def _end(self, here: Any, age: int, episode: int) -> int:
         if self._lengths:
-            if age < self._lengths[episode % len(self._lengths)]:
+            length = self._lengths[episode % len(self._lengths)]
+            if age < length:
                 return GOES_ON
-            return TRUNCATED if episode % 2 else TERMINATED
+            # Whoever plays on after a time limit meets the end of the task some time later.
+            return TRUNCATED if episode % 2 and age < 2 * length else TERMINATED
         if self._table["terminated"][here[0]][here[1]]:
             return TERMINATED
         return TRUNCATED if self._table["truncated"][here[0]][here[1]] else GOES_ON

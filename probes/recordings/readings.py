@@ -123,8 +123,12 @@ def _rows(facts: Facts) -> Iterator[Reading]:
 
 def _target(facts: Facts) -> Iterator[Reading]:
     target = facts.target
-    saturated = f"; {target.saturated:.0%} of the errors beyond its knee" * bool(target.saturated)
-    yield Reading("loss", f"{target.loss}{saturated}", "Huber")
+    loss = target.loss
+    if target.saturated:
+        loss += f"; {target.saturated:.0%} of the errors beyond its knee"
+    elif loss.startswith("half") and target.largest_error < 1:
+        loss += f", or Huber: no error was above {target.largest_error:.2g}"
+    yield Reading("loss", loss, "Huber")
     yield Reading("next value", target.next_value, "the largest of the target network")
     told = ", ".join(
         f"{_number(weight)} where it {WHERE[end]}{f' after {length} steps' if length > 1 else ''}"

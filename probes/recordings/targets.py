@@ -84,6 +84,7 @@ class Target:
         residual: of 99.5 % of the rows at most.
         rows: that said something.
         saturated: share of rows whose error was beyond the knee of Huber's loss.
+        largest_error: that was seen; below the knee Huber's loss is half the squared error.
     """
 
     loss: str = ""
@@ -94,6 +95,7 @@ class Target:
     residual: float = np.inf
     rows: int = 0
     saturated: float = 0.0
+    largest_error: float = 0.0
 
     @property
     def explained(self) -> bool:
@@ -176,6 +178,7 @@ def _fits(rows: ReplayedRows, spans: Spans, use: Mask, usual: int) -> Iterator[T
                 loss=loss,
                 next_value=next_value,
                 saturated=saturated,
+                largest_error=float(np.abs(error[use]).max(initial=0.0)),
             )
 
 

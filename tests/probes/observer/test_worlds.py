@@ -42,6 +42,13 @@ def test_episodes_of_the_reading_world_end_by_turns_of_both_kinds():
     assert set(pairwise(ends)) == {(TERMINATED, TRUNCATED), (TRUNCATED, TERMINATED)}
 
 
+def test_playing_on_after_a_limit_comes_to_an_end():
+    world, rng = World(reading_world()), np.random.default_rng(0)
+    ends = [world.move(0, 0, age, 1, rng).end for age in range(1, 2 * LENGTHS[1] + 1)]
+    assert ends.count(TRUNCATED) == LENGTHS[1]
+    assert ends[-1] == TERMINATED
+
+
 def test_a_table_ends_episodes_itself_and_owes_the_other_half_of_its_noise():
     table = reading_world() | {"lengths": [], "terminated": [[True] * 6] * 4,
                                "noise": [[0.5] * 6] * 4}  # fmt: skip
