@@ -68,7 +68,7 @@ class Recorder:
             self.notes.append(text)
 
     def count_step(self) -> None:
-        """Counts a step of the first environment; ends the script where it has taken enough."""
+        """Counts a step of any environment; ends the script where it has taken enough."""
         if self._begun is None:
             self._begun = time.process_time()
         if self._taken >= self.plan["steps"]:

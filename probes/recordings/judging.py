@@ -20,11 +20,8 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "td.terminal-masks-and-time-limits-bootstrap": of_learning.masks_and_bootstraps,
     "td.bootstraps-from-target": of_learning.bootstraps_from_target,
     "td.double-closed-form": of_learning.double_is_double,
-    "td.rows-are-independent": of_learning.rows_are_independent,
-    "loss.small-errors-count-less": of_learning.small_errors_count_less,
     "loss.reaches-actions-taken-alone": of_learning.reaches_actions_taken_alone,
     "loss.ignores-values-after-an-end": of_learning.masks_ends,
-    "loss.rows-are-independent": of_learning.rows_are_independent,
     "loss.averages-over-rows": of_learning.averages_over_rows,
     "loss.aims-at-target": of_learning.aims_at_target,
     "target.begins-as-online": of_learning.begins_as_online,
@@ -42,7 +39,6 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "replay.environments-stay-apart": of_steps.environments_stay_apart,
     "exploration.random-while-warming-up": of_steps.random_while_warming_up,
     "exploration.greedy-when-epsilon-is-zero": of_steps.acts_greedily_where_asked,
-    "cadence.updates-every-period.1-env": of_steps.updates_regularly,
     "cadence.steps-every-environment": of_steps.steps_every_environment,
 }
 

@@ -84,28 +84,6 @@ def double_is_double(facts: Facts) -> Outcome:
     )
 
 
-def rows_are_independent(facts: Facts) -> Outcome:
-    """Every row's target is explained by that row alone."""
-    target = facts.target
-    return Outcome(
-        holds=True,
-        expected="targets that each row explains by itself",
-        actual=f"explained up to {target.residual:.1g} in {target.rows:,} rows",
-        compared=target.rows,
-    )
-
-
-def small_errors_count_less(facts: Facts) -> Outcome:
-    """Gradients are in proportion to errors, below the knee of the loss."""
-    target = facts.target
-    return Outcome(
-        holds=True,
-        expected="gradients in proportion to small errors",
-        actual=f"{target.loss} explains them up to {target.residual:.1g}",
-        compared=target.rows,
-    )
-
-
 def aims_at_target(facts: Facts) -> Outcome:
     """The target is reward + gamma * the next value, as a fixed number."""
     if "double" in facts.target.next_value:

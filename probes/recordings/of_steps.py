@@ -12,7 +12,6 @@ from probes.recordings.facts import Facts, NotSeenError
 from probes.recordings.recording import Recording
 from probes.recordings.targets import TRUNCATED
 
-USUAL_SHARE: Final = 0.95  # of distances that are equal, where a script counts steps
 ALWAYS_ASKED: Final = 0.95  # of all steps: then random actions are drawn after asking
 
 
@@ -117,23 +116,6 @@ def acts_greedily_where_asked(facts: Facts) -> Outcome:
         expected=f"{len(steps)} actions of the largest value",
         actual=f"{int(greedy.sum())}",
         compared=len(steps),
-    )
-
-
-def updates_regularly(facts: Facts) -> Outcome:
-    """Steps from update to update."""
-    counts = facts.cadence.steps_between_updates
-    if not counts:
-        raise NotSeenError("one update was seen")
-    usual, times = counts.most_common(1)[0]
-    total = sum(counts.values())
-    if times < USUAL_SHARE * total:
-        raise NotSeenError("updates are not counted in steps")
-    return Outcome(
-        holds=True,
-        expected="updates at one distance in steps",
-        actual=f"{usual} steps in {times} of {total} cases",
-        compared=total,
     )
 
 
