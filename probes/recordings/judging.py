@@ -39,7 +39,6 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "replay.environments-stay-apart": of_steps.environments_stay_apart,
     "exploration.random-while-warming-up": of_steps.random_while_warming_up,
     "exploration.greedy-when-epsilon-is-zero": of_steps.acts_greedily_where_asked,
-    "cadence.steps-every-environment": of_steps.steps_every_environment,
 }
 
 

@@ -119,18 +119,6 @@ def acts_greedily_where_asked(facts: Facts) -> Outcome:
     )
 
 
-def steps_every_environment(facts: Facts) -> Outcome:
-    """Environments that were reset, and those that were stepped."""
-    begun = {int(env) for _, env, *_ in facts.recording.resets}
-    stepped = {int(step[1]) for step in facts.recording.steps}
-    return Outcome(
-        holds=begun == stepped,
-        expected=f"steps in each of {len(begun)} environments",
-        actual=f"in {len(stepped)}",
-        compared=len(begun),
-    )
-
-
 def same_run(first: Recording, second: Recording) -> Outcome:
     """Two runs of one script with the same arguments, of which the second was not looked into."""
     steps = min(len(first.steps), len(second.steps))
