@@ -19,7 +19,6 @@ from reports.schema import Finding, FindingStatus
 JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "td.terminal-masks-and-time-limits-bootstrap": of_learning.masks_and_bootstraps,
     "td.bootstraps-from-target": of_learning.bootstraps_from_target,
-    "td.double-closed-form": of_learning.double_is_double,
     "loss.reaches-actions-taken-alone": of_learning.reaches_actions_taken_alone,
     "loss.ignores-values-after-an-end": of_learning.masks_ends,
     "loss.averages-over-rows": of_learning.averages_over_rows,

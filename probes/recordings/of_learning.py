@@ -72,18 +72,6 @@ def bootstraps_from_target(facts: Facts) -> Outcome:
     )
 
 
-def double_is_double(facts: Facts) -> Outcome:
-    """The online network chooses, the target network values."""
-    if "double" not in facts.target.next_value:
-        raise NotSeenError("next values are those of plain DQN")
-    return Outcome(
-        holds=facts.roles.target is not None,
-        expected="the target network's value of the online network's choice",
-        actual=facts.target.next_value,
-        compared=facts.target.rows,
-    )
-
-
 def aims_at_target(facts: Facts) -> Outcome:
     """The target is reward + gamma * the next value, as a fixed number."""
     if "double" in facts.target.next_value:

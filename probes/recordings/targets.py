@@ -188,6 +188,8 @@ def _fit(target: Vector, value: Vector, spans: Spans, free: Mask, usual: int) ->
     Returns:
         What it found, of a loss that is not named yet.
     """
+    if free.sum() < FEWEST_ROWS:
+        return Target()
     kinds = sorted(set(zip(spans.end[free].tolist(), spans.length[free].tolist(), strict=True)))
     columns = [
         np.where((spans.end == end) & (spans.length == length), value, 0.0) for end, length in kinds
@@ -198,8 +200,6 @@ def _fit(target: Vector, value: Vector, spans: Spans, free: Mask, usual: int) ->
     else:
         columns += [spans.rewards[:, step] for step in range(usual)]
     matrix, y = np.stack(columns, axis=1)[free], target[free]
-    if len(y) < FEWEST_ROWS:
-        return Target()
     found = np.linalg.lstsq(matrix, y)[0]
     residual = np.abs(matrix @ found - y)
     kept = residual <= np.quantile(residual, OUTLIERS) + 1e-9

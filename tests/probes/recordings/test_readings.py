@@ -68,7 +68,7 @@ def test_scripts_of_other_styles_are_read_and_have_nothing_red(script, due, tmp_
     found = {one.name: one.found for one in readings(facts)}
     assert {name: found[name] for name in due} == due
     findings = list(judged(facts, recording))
-    assert sum(one.status is FindingStatus.GREEN for one in findings) >= 19
+    assert sum(one.status is FindingStatus.GREEN for one in findings) >= 18
     assert [one for one in findings if one.status is FindingStatus.RED] == []
 
 

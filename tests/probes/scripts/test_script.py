@@ -11,12 +11,12 @@ import pytest
 
 from probes.__main__ import main
 from probes.recordings.facts import Facts
-from probes.recordings.judging import judged
+from probes.recordings.judging import JUDGED, judged
 from probes.recordings.reading_world import reading_world
 from probes.recordings.readings import readings
 from probes.scripts.observed import Plan, Script, observe
 from reports.schema import FindingStatus
-from tests.probes.scripts.specimens import ARGUMENTS, OWN
+from tests.probes.scripts.specimens import ARGUMENTS, CONSTANTS, OWN
 
 EVERY = os.environ.get("SCRIPTS") == "every"
 
@@ -68,6 +68,40 @@ FAULTS = {
         "row = (obs[i], last, chosen[i],", "row = (obs[i], last, chosen[i - 1],",
         ("observations recognised", "100"), "replay.transitions-are-real",
     ),
+    "part-of-it-synced": (
+        "target.load_state_dict(online.state_dict())",
+        "target[4].load_state_dict(online[4].state_dict())",
+        ("target network", "went elsewhere"), "target.moves-on-sync-only",
+    ),
+    "dropout-where-it-acts": (
+        "nn.ReLU(), nn.Linear(64, 64)", "nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, 64)",
+        ("observations recognised", "100"), "network.values-are-of-one-row",
+    ),
+    "both-networks-optimized": (
+        "Adam(online.parameters(),", "Adam([*online.parameters(), *target.parameters()],",
+        ("optimizer", "Adam"), "optimizer.holds-online-only",
+    ),
+    "rate-fades": (
+        "        updates += 1\n",
+        "        updates += 1\n        optimizer.param_groups[0][\"lr\"] *= 0.99\n",
+        ("optimizer", " to "), "optimizer.rate-stays-to-the-end",
+    ),
+    "environments-mixed": (
+        "row = (obs[i], last,", "row = (obs[1 - i], last,",
+        ("observations recognised", "100"), "replay.environments-stay-apart",
+    ),
+    "one-random-action": (
+        "rng.integers(actions) if", "0 if",
+        ("observations recognised", "100"), "exploration.random-while-warming-up",
+    ),
+    "least-value-taken": (
+        ".argmax())", ".argmin())",
+        ("observations recognised", "100"), "exploration.greedy-when-epsilon-is-zero",
+    ),
+    "all-actions-trained": (
+        ".gather(1, batch[\"action\"][:, None])[:, 0]", ".mean(dim=1)",
+        ("observations recognised", "100"), "loss.reaches-actions-taken-alone",
+    ),
     # A constant of another value is no fault; the table shows it.
     "discount-squared": (
         "args.gamma * best", "args.gamma**2 * best",
@@ -98,6 +132,34 @@ def test_a_planted_fault_is_read_off(name, tmp_path):
     assert words in found[line], found
     red = {one.check for one in judged(facts, recording) if one.status is FindingStatus.RED}
     assert code in red if code else not red, red
+
+
+@pytest.mark.parametrize(
+    "code", ["termination.resets-after-every-end", "termination.no-dead-steps"]
+)
+def test_playing_on_after_a_limit_is_seen(played_on, code):
+    assert code in played_on
+
+
+@pytest.fixture(scope="module")
+def played_on(tmp_path_factory) -> set[str]:
+    """What is red of a script that resets where the task has ended, and only there."""
+    folder = tmp_path_factory.mktemp("played")
+    script = folder / "mine" / "train.py"
+    script.parent.mkdir()
+    text = CONSTANTS.read_text("utf-8")
+    assert text.count("if terminated or truncated else") == 1
+    script.write_text(text.replace("if terminated or truncated else", "if terminated else"))
+    recording = observe(Script(script), Plan(600, 120, reading_world()), folder / "seen")
+    found = judged(Facts(recording), recording)
+    return {one.check for one in found if one.status is FindingStatus.RED}
+
+
+def test_every_check_of_recordings_has_a_fault_that_turns_it_red():
+    planted = {code for *_, code in FAULTS.values()}
+    played = {"termination.resets-after-every-end", "termination.no-dead-steps"}
+    masks = {"loss.ignores-values-after-an-end"}  # red with the mask that is missing
+    assert JUDGED.keys() == (planted - {""}) | played | masks
 
 
 @pytest.mark.parametrize(
