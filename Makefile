@@ -74,6 +74,10 @@ check: lint types imports ## lint, types, imports, then the tests with branch co
 	$(BIN)/python -m coverage erase && $(BIN)/python -m coverage run -m pytest $(PARALLEL)
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
 
+coverage: setup ## the tests, with the coverage of every process that they start
+	$(BIN)/python -m coverage erase && COVERAGE=every $(BIN)/python -m coverage run -m pytest $(PARALLEL)
+	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report
+
 bench: setup ## time the hot paths against others; store the tables
 	mkdir -p runs && $(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-json=runs/bench.json && \
 	  $(BIN)/python -m reports bench
@@ -113,7 +117,7 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes scripts healthy test lint types imports fmt check bench clean
+TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes scripts healthy test lint types imports fmt check coverage bench clean
 .PHONY: $(TARGETS)
 
 BIN := .venv/bin

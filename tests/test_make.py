@@ -223,6 +223,15 @@ def test_variables_are_those_that_the_programs_know() -> None:
                 "python -m coverage report",
             ],
         ),
+        (
+            "coverage",
+            [
+                "python -m coverage erase",
+                f"python -m coverage run -m pytest {PARALLEL}",
+                "python -m coverage combine --quiet",
+                "python -m coverage report",
+            ],
+        ),
     ],
 )
 def test_target_calls_its_programs(ready: Project, target: str, commands: list[str]) -> None:

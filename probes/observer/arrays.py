@@ -12,10 +12,11 @@ def packed(recorder: Any) -> bytes:
     """All arrays of a `Recorder`.
 
     Returns:
-        resets [K, 3] and steps [T, 8] float64, shown [N, 2], see `Recorder`; call [C, 7] int64:
+        resets [K, 4] and steps [T, 8] float64, shown [N, 2], see `Recorder`; call [C, 7] int64:
         moment, network, rows, moment of its gradient or 0, whether a gradient was wanted, actions,
         and whether the network was in training mode; call_rows [R] numbers of rows, call_values
-        and call_gradients [., A], of each call in order; the rows; weights_at [W, 2]: moment and
+        and call_gradients [., A], of each call in order; the rows; first_input_k, what reached the
+        first layer of some calls for their first row; weights_at [W, 2]: moment and
         network, and the entries of each network, weights_n [., E].
     """
     calls: list[Any] = recorder.calls
@@ -29,7 +30,7 @@ def packed(recorder: Any) -> bytes:
         return np.concatenate([np.zeros((0, width), np.float32), *padded])
 
     found: dict[str, np.ndarray] = {
-        "resets": np.array(recorder.resets, np.float64).reshape(-1, 3),
+        "resets": np.array(recorder.resets, np.float64).reshape(-1, 4),
         "steps": np.array(recorder.steps, np.float64).reshape(-1, 8),
         "shown": np.array(recorder.shown, np.int64).reshape(-1, 2),
         "call": np.array([call.facts() for call in calls], np.int64).reshape(-1, 7),
@@ -40,6 +41,8 @@ def packed(recorder: Any) -> bytes:
     }
     if recorder.rows is not None:
         found.update(recorder.rows.arrays())
+    for number, given in enumerate(recorder.first_inputs):
+        found[f"first_input_{number}"] = given
     for network in range(len(recorder.networks)):
         seen = [entries for _, number, entries in recorder.weights if number == network]
         if seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import sys
 from types import ModuleType
@@ -10,12 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .games import Game, facts_of, game_called, game_class, game_of
 from .recorder import Recorder
-from .worlds import TERMINATED, TRUNCATED, Move, World, tagged_vector
+from .worlds import SEED, TERMINATED, TRUNCATED, Move, World, tagged_vector
 
 # Where an environment cannot be built, scripts most often mean CartPole.
 USUAL_SPACES = (4, 2)
-SEED = 20_260_101
 EPISODE_STEPS = 500  # that an environment's spec promises at most
 
 
@@ -31,16 +32,22 @@ def replace_make(module: ModuleType, recorder: Recorder) -> None:
     numbers = [int(part) for part in re.findall(r"\d+", version)[:2]]
     four_values = module.__name__ == "gym" and numbers < [0, 26]
     real = module.make
-    kind = _environment_class(module, recorder, four_values=four_values)
+    worlds = _environment_class(module, recorder, four_values=four_values)
+    games = game_class(module, recorder, four_values=four_values)
 
     def make(id: Any, *args: Any, **kwargs: Any) -> Any:  # as it is called
         name = id if isinstance(id, str) else str(getattr(id, "id", id))
-        size, actions = _spaces(real, id, args, kwargs, recorder)
-        environment = kind(size, actions, kwargs.get("render_mode"))
+        found = _asked_for(real, id, args, kwargs, recorder)
+        made: dict[str, Any] = {"id": name, "arguments": _plain(kwargs)}
+        if isinstance(found, Game):
+            environment = games(found, kwargs.get("render_mode"))
+            made.update(size=0, actions=len(found.meanings), game=facts_of(found))
+        else:
+            size, actions = found
+            environment = worlds(size, actions, kwargs.get("render_mode"))
+            made.update(size=size, actions=actions)
         environment.spec = _spec(module, name)
-        recorder.environments.append(
-            {"id": name, "size": size, "actions": actions, "arguments": _plain(kwargs)}
-        )
+        recorder.environments.append(made)
         return environment
 
     module.make = make  # type: ignore[attr-defined]
@@ -50,6 +57,38 @@ def replace_make(module: ModuleType, recorder: Recorder) -> None:
             other.make = make  # type: ignore[attr-defined]
     if hasattr(module, "make_vec"):
         module.make_vec = _make_vec(module, make)  # type: ignore[attr-defined]
+    if hasattr(module, "vector"):
+        _keep_in_one_process(module, recorder)
+
+
+def _keep_in_one_process(module: ModuleType, recorder: Recorder) -> None:
+    """Has environments stepped in the script's own process, where they can be watched."""
+    together: Any = module.vector.SyncVectorEnv
+    known = inspect.signature(together.__init__).parameters
+
+    class InOneProcess(together):  # type: ignore[misc]
+        """An `AsyncVectorEnv` that takes the same steps, one environment after the other."""
+
+        def __init__(self, env_fns: Any, *_: Any, **kwargs: Any) -> None:
+            recorder.note("AsyncVectorEnv: its environments were stepped in the script's process")
+            super().__init__(env_fns, **{k: v for k, v in kwargs.items() if k in known})
+            self._waiting: Any = None
+
+        def step_async(self, actions: Any) -> None:
+            """Takes the step; its result waits."""
+            self._waiting = self.step(actions)
+
+        def step_wait(self, *_: Any, **__: Any) -> Any:
+            """The result of the step."""
+            if self._waiting is None:
+                return super().step_wait()
+            found, self._waiting = self._waiting, None
+            return found
+
+    # gymnasium before 1.0 steps by these two itself.
+    if hasattr(together, "step_wait"):
+        del InOneProcess.step_async, InOneProcess.step_wait
+    module.vector.AsyncVectorEnv = InOneProcess
 
 
 def _make_vec(module: ModuleType, make: Any) -> Any:
@@ -62,19 +101,23 @@ def _make_vec(module: ModuleType, make: Any) -> Any:
     return make_vec
 
 
-def _spaces(
-    real: Any, name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder
-) -> tuple[int, int]:
-    """The size of an environment's observations and the number of its actions."""
+def _asked_for(
+    real: Any, id: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder
+) -> Any:
+    """A game, or the size of an environment's observations and the number of its actions."""
     quiet = {key: value for key, value in kwargs.items() if key != "render_mode"}
     try:
-        built = real(name, *args, **quiet)
+        built = real(id, *args, **quiet)
         spaces = int(np.prod(built.observation_space.shape)), int(built.action_space.n)
+        game = game_of(built)
         built.close()
     except Exception as error:  # noqa: BLE001  # whatever the environment lacks
-        recorder.note(f"{name} cannot be built here ({error}): it is taken for CartPole")
-        return USUAL_SPACES
-    return spaces
+        name = id if isinstance(id, str) else str(getattr(id, "id", id))
+        known = game_called(name)
+        taken = "a game of 210 x 160 pixels" if known else "CartPole"
+        recorder.note(f"{name} cannot be built here ({error}): it is taken for {taken}")
+        return known or USUAL_SPACES
+    return game or spaces
 
 
 def _spec(module: ModuleType, name: str) -> Any:
@@ -114,13 +157,15 @@ class TaggedWorld:
         self._world = World(recorder.plan["world"])
         self._generator = np.random.Generator(np.random.PCG64(SEED + number))
         self._state, self._age, self._episode, self._tag = 0, 0, -1, -1
+        self._handed: Any = None
+        self._copied = b""
 
-    def begin(self) -> Any:
+    def begin(self, seed: Any) -> Any:
         """Begins an episode; its first observation."""
         self._state, self._age = self._world.start(self._generator), 0
         self._episode += 1
         obs = self._show()
-        self._recorder.resets.append((self._recorder.moment(), self._number, self._tag))
+        self._recorder.note_reset(self._number, self._tag, seed)
         return obs
 
     def take(self, action: Any) -> tuple[Any, Move]:
@@ -137,9 +182,12 @@ class TaggedWorld:
         return obs, move
 
     def _show(self) -> Any:
+        self._recorder.look_back(self._handed, self._copied)
         self._tag = len(self._recorder.shown)
         self._recorder.shown.append((self._number, self._state))
-        return tagged_vector(self._state, self._tag, self._world.num_states, self._size)
+        self._handed = tagged_vector(self._state, self._tag, self._world.num_states, self._size)
+        self._copied = self._handed.tobytes()
+        return self._handed
 
 
 def _environment_class(module: ModuleType, recorder: Recorder, *, four_values: bool) -> Any:
@@ -170,7 +218,7 @@ def _environment_class(module: ModuleType, recorder: Recorder, *, four_values: b
             del options
             if not four_values:
                 super().reset(seed=seed)
-            obs = self._tagged.begin()
+            obs = self._tagged.begin(seed)
             return obs if four_values else (obs, {})
 
         def step(self, action: Any) -> Any:

@@ -17,6 +17,7 @@ from .recorder import Recorder
 from .rows import Rows
 
 ENTRIES = 12  # of each tensor, evenly spaced: enough to tell how weights move
+FIRST_INPUTS = 24  # that are kept
 
 
 class Call:
@@ -147,7 +148,8 @@ def watch_networks(torch: ModuleType, recorder: Recorder) -> Networks:
     """Has every network that is made or called from now on watched."""
     recorder.versions["torch"] = str(torch.__version__)
     networks = Networks(torch, recorder)
-    wrapped = functools.partial(_watched, torch.nn.Module, networks, recorder, threading.local())
+    local = threading.local()
+    wrapped = functools.partial(_watched, torch.nn.Module, networks, recorder, local)
     module_class = torch.nn.Module
     made = module_class.__init_subclass__
 
@@ -159,7 +161,25 @@ def watch_networks(torch: ModuleType, recorder: Recorder) -> Networks:
 
     module_class.__init_subclass__ = classmethod(init_subclass)  # type: ignore[arg-type]
     torch.nn.Sequential.forward = wrapped(torch.nn.Sequential.forward)
+    _watch_first_layers(torch, recorder, local)
     return networks
+
+
+def _watch_first_layers(torch: ModuleType, recorder: Recorder, local: Any) -> None:
+    """Has kept what reaches the first layer: scaling and order as they are inside a network."""
+    modules = torch.nn.modules
+    layers = modules.Linear, modules.conv._ConvNd  # noqa: SLF001  # all convolutions
+
+    def before(layer: Any, given: Any) -> None:
+        waits = local.__dict__.get("first", False)
+        if waits and isinstance(layer, layers) and given and torch.is_tensor(given[0]):
+            local.first = False
+            if not recorder.over and given[0].dim() > 1 and len(given[0]):
+                recorder.first_inputs.append(_numpy(given[0][0].float()).copy())
+            if len(recorder.first_inputs) >= FIRST_INPUTS:
+                handle.remove()
+
+    handle = modules.module.register_module_forward_pre_hook(before)
 
 
 def _watched(
@@ -175,6 +195,7 @@ def _watched(
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         stack = local.__dict__.setdefault("stack", [])
         inner: list[Any] = []
+        local.first = local.first if stack else True
         stack.append(inner)
         try:
             values = own(self, *args, **kwargs)

@@ -12,7 +12,7 @@ import time
 import traceback
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 NOTES = 40  # that are kept
 
 
@@ -22,9 +22,10 @@ class Recorder:
     Attributes:
         plan: as it was given.
         environments: what the script asked for and got, in order.
-        resets: (moment, environment, tag shown).
-        steps: (moment, environment, tag before, tag after, state, action, reward, end); an end is
-            0 for none, 1 for one of the task, 2 for a time limit.
+        resets: (moment, environment, tag shown, seed given); -1 for none.
+        steps: (moment, environment, tag before, tag after, state, action, reward, end), of a game
+            each raw frame; an end is 0 for none, 1 for one of the task, 2 for a time limit, 3 for
+            a lost life.
         shown: (environment, state) of each observation; its number is its tag.
         calls: of networks, see `networks.Call`.
         optimizer_steps: of optimizers, as dictionaries.
@@ -33,6 +34,8 @@ class Recorder:
         versions: of the packages observed.
         notes: what could not be observed, and why.
         rows: what was given to networks, each different row once.
+        first_inputs: what reached the first layer of the first calls, for their first rows.
+        altered: how many observations the script changed in place.
         place: file and line of the owner's code where an exception ended it; "" if none did.
         over: whether the script has come to its end, and nothing more is recorded.
     """
@@ -40,7 +43,7 @@ class Recorder:
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
         self.environments: list[dict[str, Any]] = []
-        self.resets: list[tuple[int, int, int]] = []
+        self.resets: list[tuple[int, int, int, int]] = []
         self.steps: list[tuple[Any, ...]] = []
         self.shown: list[tuple[int, int]] = []
         self.calls: list[Any] = []
@@ -50,10 +53,12 @@ class Recorder:
         self.versions: dict[str, str] = {"python": sys.version.split()[0]}
         self.notes: list[str] = []
         self.rows: Any = None
+        self.first_inputs: list[Any] = []
+        self.altered = 0
         self.place = ""
         self.over = False
         self._moment = 0
-        self._taken = 0
+        self._taken = 0.0
         self._begun: float | None = None
         self._lock = threading.Lock()
 
@@ -67,13 +72,23 @@ class Recorder:
         if text not in self.notes and len(self.notes) < NOTES:
             self.notes.append(text)
 
-    def count_step(self) -> None:
-        """Counts a step of any environment; ends the script where it has taken enough."""
+    def note_reset(self, number: int, tag: int, seed: Any) -> None:
+        """Keeps that an environment was reset, and with which seed, if with any."""
+        given = seed if isinstance(seed, int) else -1
+        self.resets.append((self.moment(), number, tag, given))
+
+    def look_back(self, handed: Any, copied: Any) -> None:
+        """Counts an observation that is no longer what it was when it was handed out."""
+        if handed is not None and handed.tobytes() != copied:
+            self.altered += 1
+
+    def count_step(self, share: float = 1.0) -> None:
+        """Counts a step of any environment, or a part of one; ends the script after enough."""
         if self._begun is None:
             self._begun = time.process_time()
         if self._taken >= self.plan["steps"]:
             self.finish("at the budget", leave=True)
-        self._taken += 1
+        self._taken += share
 
     def finish_with_the_process(self) -> None:
         """Writes the recording however the script ends; after so many seconds it is ended."""
@@ -118,7 +133,7 @@ class Recorder:
             "format": FORMAT,
             "ended": how,
             "place": self.place,
-            "steps": self._taken,
+            "steps": round(self._taken),
             "processor_s": spent,
             "arguments": sys.argv,
             "environments": self.environments,
@@ -127,6 +142,7 @@ class Recorder:
             "versions": self.versions,
             "notes": self.notes,
             "weights_digests": self._digests(),
+            "altered": self.altered,
         }
         os.makedirs(self.plan["out"], exist_ok=True)
         parts = {"meta.json": json.dumps(meta, default=str).encode("utf-8")}

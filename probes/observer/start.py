@@ -2,11 +2,13 @@
 
 `hook/sitecustomize.py` loads this where PYTHONPATH names that folder and DQN_HARNESS_PLAN a file:
 
-    {"out": folder, "steps": n, "seconds": n, "networks": true, "world": {...}}
+    {"out": folder, "steps": n, "seconds": n, "networks": true, "world": {...},
+     "screens": {...}}
 
 `out` is where the recording is written, `steps` and `seconds` are when the script is stopped,
 `networks` says whether its networks are looked at too, or its environments alone, and `world` is
-what its environments are replaced by, see `worlds.World`.
+what its environments are replaced by, see `worlds.World`; `screens` is the game that is in place of
+games of pictures, see `games.Emulator`.
 """
 
 from __future__ import annotations

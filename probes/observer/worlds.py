@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 TAG = 2.0**-14
-GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2
+GOES_ON, TERMINATED, TRUNCATED, LIFE_LOST = 0, 1, 2, 3
+SEED = 20_260_101
 
 
 class Move(NamedTuple):

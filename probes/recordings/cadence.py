@@ -54,7 +54,7 @@ class Syncs:
 
 def cadence_of(recording: Recording, updates: list[Update]) -> Cadence:
     """How often it learns."""
-    taken = [_steps_before(recording, update.step.moment) for update in updates]
+    taken = taken_at(recording, updates).tolist()
     return Cadence(
         warmup_steps=taken[0],
         steps_between_updates=Counter(after - before for before, after in pairwise(taken)),
@@ -101,10 +101,15 @@ def _share(
     return float("nan")
 
 
+def taken_at(recording: Recording, updates: list[Update]) -> Integers:
+    """Steps that had been taken at each update."""
+    return np.array([_steps_before(recording, one.step.moment) for one in updates], np.int64)
+
+
 def ages_of(recording: Recording, updates: list[Update], rows: ReplayedRows) -> Integers:
     """[N], how many steps ago each replayed row was taken, when it was replayed."""
     order = {int(tag): number for number, tag in enumerate(recording.steps[:, 2])}
-    taken = np.array([_steps_before(recording, update.step.moment) for update in updates])
+    taken = taken_at(recording, updates)
     known = np.array([int(tag) in order for tag in rows.tag], np.bool_)
     numbers = np.array([order[int(tag)] for tag in rows.tag[known]], np.int64)
     ages: Integers = taken[rows.update[known]] - numbers

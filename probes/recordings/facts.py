@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from probes.observer.worlds import GOES_ON
 from probes.recordings.cadence import (
     Cadence,
     Syncs,
@@ -13,9 +14,11 @@ from probes.recordings.cadence import (
     cadence_of,
     greedy_of,
     syncs_of,
+    taken_at,
 )
 from probes.recordings.recording import Integers, Recording, Vector
-from probes.recordings.targets import GOES_ON, Spans, Target, fitted_target, spans_of
+from probes.recordings.spans import Spans, spans_of
+from probes.recordings.targets import Target, fitted_target
 from probes.recordings.updates import (
     ReplayedRows,
     Roles,
@@ -109,8 +112,21 @@ class Facts:
 
     @cached_property
     def ages(self) -> Integers:
-        """How old each replayed row was."""
+        """How old each replayed row was whose step is known."""
         return ages_of(self.recording, self.updates, self.rows)
+
+    @cached_property
+    def known_updates(self) -> Integers:
+        """The update of each replayed row whose step is known."""
+        order = set(self.recording.steps[:, 2].astype(int).tolist())
+        known = np.array([int(tag) in order for tag in self.rows.tag], np.bool_)
+        found: Integers = self.rows.update[known]
+        return found
+
+    @cached_property
+    def taken_at_updates(self) -> Integers:
+        """Steps that had been taken at each update."""
+        return taken_at(self.recording, self.updates)
 
     @cached_property
     def greedy(self) -> tuple[Integers, Integers]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from probes.checks.registry import check_named
 from probes.outcome import Outcome
-from probes.recordings import of_learning, of_steps
+from probes.recordings import of_frames, of_learning, of_memory, of_seeds, of_steps
 from probes.recordings.facts import Facts, NotSeenError
 from probes.recordings.recording import Recording
 from reports.schema import Finding, FindingStatus
@@ -38,7 +38,43 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "replay.environments-stay-apart": of_steps.environments_stay_apart,
     "exploration.random-while-warming-up": of_steps.random_while_warming_up,
     "exploration.greedy-when-epsilon-is-zero": of_steps.acts_greedily_where_asked,
+    "td.double-closed-form": of_learning.chooses_by_online_values_by_target,
+    "loss.aims-at-double-target": of_learning.aims_at_double_target,
+    "loss.big-errors-count": of_learning.big_errors_count,
+    "loss.small-errors-count-less": of_learning.small_errors_count_less,
+    "loss.rows-are-independent": of_learning.rows_are_independent,
+    "target.separate-storage": of_learning.separate_storage,
+    "network.output-is-unbounded": of_learning.output_is_unbounded,
+    "exploration.actions-in-the-space": of_steps.actions_in_the_space,
+    "exploration.follows-the-schedule.1-env": of_steps.explores_less_and_less,
+    "replay.observations-left-alone": of_steps.observations_left_alone,
+    "replay.values-survive": of_memory.values_survive,
+    "replay.exactly-the-recent": of_memory.newest_are_drawn,
+    "replay.uniform": of_memory.drawn_uniformly,
+    "seeding.environments-are-seeded": of_seeds.environments_are_seeded,
+    "seeding.environments-differ": of_seeds.environments_differ,
+    "seeding.episodes-start-differently": of_seeds.episodes_start_differently,
+    "frames.skip": of_frames.steps_of_four_frames,
+    "frames.two-frame-maximum": of_frames.last_two_frames,
+    "frames.luminance": of_frames.colours_are_shown,
+    "frames.order-of-grey-levels": of_frames.greys_stay_in_order,
+    "frames.reward-summed-over-skip": of_frames.rewards_are_summed,
+    "frames.clipped-after-the-sum": of_frames.clipped_after_the_sum,
+    "frames.stack-spans-steps": of_frames.stacks_span_steps,
+    "frames.first-stack": of_frames.stacks_begin_anew,
+    "frames.scaled-once": of_frames.pixels_are_scaled_once,
+    "frames.acts-on-what-it-was-shown": of_frames.acts_on_the_newest_frame,
+    "frames.neighbours-stay-neighbours": of_frames.neighbours_stay_neighbours,
+    "frames.no-op-start": of_frames.begins_with_noops,
+    "frames.actions-reach-the-game": of_frames.one_action_a_step,
+    "frames.fire": of_frames.fires_in_each_life,
+    "replay.frames-are-those-shown": of_frames.replayed_frames_are_those_shown,
+    "lives.limit-truncates": of_frames.limits_truncate,
+    "lives.loss-ends-no-game": of_frames.games_outlast_lives,
 }
+
+# A script that gives no seed cannot be repeated, and is not wrong.
+ADVISED: Final = frozenset({"seeding.environments-are-seeded"})
 
 
 def judged(facts: Facts, again: Recording) -> Iterator[Finding]:
@@ -50,12 +86,12 @@ def judged(facts: Facts, again: Recording) -> Iterator[Finding]:
     """
     for code, judge in JUDGED.items():
         try:
-            yield _finding(code, judge(facts))
+            yield _finding(code, judge(facts), advises=code in ADVISED)
         except NotSeenError as missing:
             yield _finding(code, str(missing))
     # A script that takes no seed promises no second run like the first; it cannot be debugged then.
     yield _finding(
-        "seeding.same-seed-same-run", of_steps.same_run(facts.recording, again), advises=True
+        "seeding.same-seed-same-run", of_seeds.same_run(facts.recording, again), advises=True
     )
 
 

@@ -6,15 +6,21 @@ from typing import Final
 
 import numpy as np
 
+from probes.observer.worlds import GOES_ON, LIFE_LOST, TERMINATED, TRUNCATED
 from probes.outcome import Outcome
 from probes.properties.gradients import of_actions_taken_alone
 from probes.properties.values import functions_of_one_row
 from probes.properties.weights import constant_rate
 from probes.recordings.facts import Facts, NotSeenError
-from probes.recordings.recording import Vector
-from probes.recordings.targets import GOES_ON, TERMINATED, TRUNCATED, WHERE
+from probes.recordings.recording import Integers, Vector
+from probes.recordings.spans import WHERE
+from probes.recordings.targets import all_pull_alike, pull_of
 
 SAME: Final = 5e-3  # weights of next values that are as near are one
+FAR: Final = 1e-2  # from the target: what has no gradient then is left out
+BROADCAST: Final = 1e-3  # of the spread of predictions: meant values that are one
+FEWEST_MOVES: Final = 10
+SUMS_TO_ONE: Final = 1e-5
 ONE_ROW_PAIRS: Final = 400  # of values asked for twice that are compared
 
 
@@ -48,7 +54,9 @@ def masks_and_bootstraps(facts: Facts) -> Outcome:
         due = 0.0 if end == TERMINATED else gamma**length
         words = f"{weight:.4g} after {length} where it {WHERE[end]}"
         told.append(words)
-        if abs(weight - due) > SAME:
+        # A lost life may be taken for an end, as in the paper, or not.
+        cut = end == LIFE_LOST and abs(weight) <= SAME
+        if abs(weight - due) > SAME and not cut:
             wrong.append(words)
     return Outcome(
         holds=0 < gamma <= 1 and not wrong,
@@ -204,4 +212,134 @@ def decays_no_weight(facts: Facts) -> Outcome:
         expected="no weight decay",
         actual=f"weight_decay {decay}",
         compared=1,
+    )
+
+
+def big_errors_count(facts: Facts) -> Outcome:
+    """Rows without a gradient, and how far they were from what they were meant to be."""
+    errors, gradient = np.abs(facts.target.errors), facts.rows.gradient
+    known = ~np.isnan(errors)
+    lost = known & (gradient == 0) & (errors > FAR)
+    return Outcome(
+        holds=not lost.any(),
+        expected="a gradient wherever the prediction is not the target",
+        actual=f"none in {int(lost.sum()):,} of {int(known.sum()):,} rows, whose errors are "
+        f"{float(errors[lost].min()):.2g} and more"
+        if lost.any()
+        else "as expected",
+        compared=int(known.sum()),
+    )
+
+
+def small_errors_count_less(facts: Facts) -> Outcome:
+    """Whether gradients differ in size at all."""
+    pull = np.abs(pull_of(facts.rows))
+    pull = pull[pull > 0]
+    alike = all_pull_alike(facts.rows)
+    return Outcome(
+        holds=not alike,
+        expected="gradients in proportion to small errors",
+        actual=f"all of one size in {len(pull):,} rows, as of an absolute error"
+        if alike
+        else f"of many sizes, up to {float(pull.max()):.2g}",
+        compared=len(pull),
+    )
+
+
+def rows_are_independent(facts: Facts) -> Outcome:
+    """Whether each prediction is drawn to its own target, or all to the mean of a batch."""
+    rows = facts.rows
+    for scale in (0.5, 1.0):
+        meant = rows.predicted - scale * pull_of(rows)
+        within = [float(np.ptp(meant[rows.update == update])) for update in _some(rows.update)]
+        spread = [
+            float(np.ptp(rows.predicted[rows.update == update])) for update in _some(rows.update)
+        ]
+        if np.median(within) <= BROADCAST * np.median(spread):
+            return Outcome(
+                holds=False,
+                expected="each prediction drawn to the target of its row",
+                actual="all of a batch drawn to the mean of its targets: [B, 1] less [B] is [B, B]",
+                compared=len(rows.tag),
+            )
+    if facts.target.explained:
+        return Outcome(
+            holds=True,
+            expected="each prediction drawn to the target of its row",
+            actual=f"explained by its own row, up to {facts.target.residual:.1g}",
+            compared=facts.target.rows,
+        )
+    raise NotSeenError("the target is not explained")
+
+
+def _some(update: Integers) -> list[int]:
+    """Numbers of up to 20 updates."""
+    found: list[int] = np.unique(update)[-20:].tolist()
+    return found
+
+
+def chooses_by_online_values_by_target(facts: Facts) -> Outcome:
+    """Which network chooses the next action, and which one values it."""
+    if "double" not in facts.target.next_value:
+        raise NotSeenError("next values are not those of double DQN")
+    exchanged = "exchanged" in facts.target.next_value
+    return Outcome(
+        holds=not exchanged,
+        expected="the online network to choose, the target network to value",
+        actual=facts.target.next_value,
+        compared=facts.target.rows,
+    )
+
+
+def aims_at_double_target(facts: Facts) -> Outcome:
+    """The target of double DQN is a fixed number."""
+    if "double" not in facts.target.next_value:
+        raise NotSeenError("next values are not those of double DQN")
+    through = sum(update.differentiated_too for update in facts.updates)
+    return Outcome(
+        holds=not through,
+        expected="no gradient through the target",
+        actual=f"a gradient through it in {through} updates" if through else "as expected",
+        compared=facts.target.rows,
+    )
+
+
+def separate_storage(facts: Facts) -> Outcome:
+    """Whether the target network is the online one again after each update."""
+    if facts.roles.target is None:
+        raise NotSeenError("next values are those of the trained network")
+    online_at, online = facts.recording.weights(facts.roles.online)
+    target_at, target = facts.recording.weights(facts.roles.target)
+    if online.shape[1:] != target.shape[1:] or len(online) < FEWEST_MOVES:
+        raise NotSeenError(f"the trained network was seen to move {len(online)} times")
+    last = np.searchsorted(target_at, online_at, side="right") - 1
+    # Both are looked at one after the other; the online network is the first or the second.
+    after = np.minimum(last + 1, len(target) - 1)
+    one = (target[np.maximum(last, 0)] == online).all(axis=1)
+    together = (one | (target[after] == online).all(axis=1))[1:]
+    return Outcome(
+        holds=not together.all(),
+        expected="weights of the target network of their own",
+        actual="those of the trained network, after every update"
+        if together.all()
+        else f"others after {int((~together).sum())} of {len(together)} changes",
+        compared=len(together),
+    )
+
+
+def output_is_unbounded(facts: Facts) -> Outcome:
+    """Values that the trained network gave."""
+    values = np.concatenate(
+        [call.values for call in facts.recording.calls if call.network == facts.roles.online]
+    )
+    zeros = float((values == 0).mean())
+    sums = float(np.abs(values.sum(axis=1) - 1).max())
+    clipped = bool(zeros > 0) and bool((values >= 0).all())
+    shares = sums < SUMS_TO_ONE and bool((values >= 0).all())
+    told = f"{zeros:.0%} are exactly 0, and none is below" if clipped else "as expected"
+    return Outcome(
+        holds=not clipped and not shares,
+        expected="values of either sign and of any size",
+        actual="values of each observation sum to 1" if shares else told,
+        compared=values.size,
     )

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from probes.checks.support.chance import ChanceTally, weigh
+from probes.observer.worlds import TRUNCATED
 from probes.outcome import Outcome
 from probes.recordings.facts import Facts, NotSeenError
-from probes.recordings.recording import Recording
-from probes.recordings.targets import TRUNCATED
+from probes.recordings.spans import ENDS
 
+FEWEST_LEARNING: Final = 100  # steps after the first update
+RISES: Final = 1e-4  # the chance of as many more random actions late
 ALWAYS_ASKED: Final = 0.95  # of all steps: then random actions are drawn after asking
 
 
 def resets_after_ends(facts: Facts) -> Outcome:
     """Steps that were taken from the last observation of an episode."""
-    ended = {int(step[3]) for step in facts.recording.steps if step[7]}
+    ended = {int(step[3]) for step in facts.recording.steps if step[7] in ENDS}
     beyond = [step for step in facts.recording.steps if int(step[2]) in ended]
     return Outcome(
         holds=not beyond,
@@ -37,7 +40,9 @@ def final_observations_kept(facts: Facts) -> Outcome:
     ]
     if not rows:
         raise NotSeenError("no replayed row ended at a time limit and had a next observation")
-    wrong = sum(due != found for due, found in rows)
+    # Wrappers that keep the last two frames of a step show older ones where a game ends within it.
+    game = facts.recording.plays_games
+    wrong = sum(due != found and not (game and found < due) for due, found in rows)
     return Outcome(
         holds=not wrong,
         expected=f"the last observation of the episode in {len(rows)} rows at a time limit",
@@ -61,7 +66,7 @@ def transitions_are_real(facts: Facts) -> Outcome:
 
 def no_dead_steps(facts: Facts) -> Outcome:
     """Replayed rows that begin at the last observation of an episode."""
-    final = {int(step[3]) for step in facts.recording.steps if step[7]}
+    final = {int(step[3]) for step in facts.recording.steps if step[7] in ENDS}
     dead = sum(int(tag) in final for tag in facts.rows.tag)
     return Outcome(
         holds=not dead,
@@ -91,7 +96,16 @@ def random_while_warming_up(facts: Facts) -> Outcome:
     """Actions before the first update at which the network was not asked."""
     asked = set(facts.greedy[0].tolist())
     steps = facts.recording.steps[: facts.cadence.warmup_steps]
-    actions = np.array([int(step[5]) for i, step in enumerate(steps) if i not in asked], np.int64)
+    # Wrappers of games take steps of their own, which are not remembered.
+    chosen = set(facts.rows.tag.tolist()) if facts.recording.plays_games else None
+    actions = np.array(
+        [
+            int(step[5])
+            for place, step in enumerate(steps)
+            if place not in asked and (chosen is None or int(step[2]) in chosen)
+        ],
+        np.int64,
+    )
     count = facts.recording.meta.environments[0].actions
     if len(actions) < 10 * count:
         raise NotSeenError(f"{len(actions)} actions before the first update, too few to tell")
@@ -119,20 +133,48 @@ def acts_greedily_where_asked(facts: Facts) -> Outcome:
     )
 
 
-def same_run(first: Recording, second: Recording) -> Outcome:
-    """Two runs of one script with the same arguments, of which the second was not looked into."""
-    steps = min(len(first.steps), len(second.steps))
-    columns = slice(1, None)  # moments are counted otherwise where networks are watched
-    apart = np.flatnonzero((first.steps[:steps, columns] != second.steps[:steps, columns]).any(1))
-    ours, theirs = first.meta.weights_digests, second.meta.weights_digests
-    same = not len(apart) and ours == theirs and len(first.steps) == len(second.steps)
+def actions_in_the_space(facts: Facts) -> Outcome:
+    """The actions that environments were given."""
+    count = facts.recording.meta.environments[0].actions
+    given = facts.recording.raw_steps[:, 5]
+    outside = int(((given < 0) | (given >= count)).sum())
     return Outcome(
-        holds=same,
-        expected="the same actions and weights in two runs, looked into and not",
-        actual="the same"
-        if same
-        else f"other actions from step {apart[0]} on"
-        if len(apart)
-        else "the same actions, and other weights in the end",
-        compared=steps + len(ours),
+        holds=not outside,
+        expected=f"actions from 0 to {count - 1}",
+        actual=f"{outside} others, such as {int(given.max())}" if outside else "as expected",
+        compared=len(given),
+    )
+
+
+def explores_less_and_less(facts: Facts) -> Outcome:
+    """Steps before which the network was not asked, early in learning and late."""
+    asked, _ = facts.greedy
+    begun, taken = facts.cadence.warmup_steps, len(facts.recording.steps)
+    if not len(asked) or len(asked) >= ALWAYS_ASKED * taken or taken - begun < FEWEST_LEARNING:
+        raise NotSeenError(
+            f"the network was asked before {len(asked)} of {taken} steps, {taken - begun} of them "
+            "after the first update"
+        )
+    middle = begun + (taken - begun) // 2
+    early, late = middle - begun, taken - middle
+    first = early - int(((asked >= begun) & (asked < middle)).sum())
+    last = late - int((asked >= middle).sum())
+    table = np.array([[first, early - first], [last, late - last]])
+    p = float(fisher_exact(table, "less").pvalue)
+    return Outcome(
+        holds=p >= RISES,
+        expected="no more random actions late than early",
+        actual=f"{first / early:.0%} in the first half of learning, {last / late:.0%} in the other",
+        compared=early + late,
+    )
+
+
+def observations_left_alone(facts: Facts) -> Outcome:
+    """Observations that were handed out, and what they were when the next step was taken."""
+    altered = facts.recording.meta.altered
+    return Outcome(
+        holds=not altered,
+        expected="observations as they were handed out",
+        actual=f"{altered} were changed in place" if altered else "as expected",
+        compared=facts.recording.shown,
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from probes.recordings.facts import Facts, NotSeenError
+from probes.recordings.frame_readings import frame_readings
+from probes.recordings.reading import Reading
 from probes.recordings.recording import UNKNOWN, Recording
-from probes.recordings.targets import WHERE
+from probes.recordings.spans import WHERE
 from probes.recordings.updates import Update
 
 NOT_SEEN: Final = "not seen"
@@ -23,22 +25,6 @@ PUBLISHED: Final = {
     "replay memory": "1,000,000 steps",
 }
 CLIPPED_SHARE: Final = 0.05  # of updates whose gradient has the largest norm of all
-
-
-class Reading(NamedTuple):
-    """A line of the table.
-
-    Attributes:
-        name: of what was looked for.
-        found: as observed, in words and numbers; "not seen" with why, if it was not.
-        published: the value of Mnih et al. 2015, extended data table 1; "" where it has none.
-        seen: whether it was.
-    """
-
-    name: str
-    found: str
-    published: str = ""
-    seen: bool = True
 
 
 def readings(facts: Facts) -> list[Reading]:
@@ -63,6 +49,11 @@ def _readings(facts: Facts) -> Iterator[Reading]:
         except NotSeenError as missing:
             yield Reading(name, f"{NOT_SEEN}: {missing}", PUBLISHED.get(name, ""), seen=False)
     yield from _exploration(facts)
+    if facts.recording.plays_games:
+        try:
+            yield from frame_readings(facts)
+        except NotSeenError as missing:
+            yield Reading("frames", f"{NOT_SEEN}: {missing}", seen=False)
 
 
 def _environments(recording: Recording) -> Reading:
@@ -125,7 +116,7 @@ def _target(facts: Facts) -> Iterator[Reading]:
     target = facts.target
     loss = target.loss
     if target.saturated:
-        loss += f"; {target.saturated:.0%} of the errors beyond its knee"
+        loss += f"; {target.saturated:.0%} of the errors beyond it"
     elif loss.startswith("half") and target.largest_error < 1:
         loss += f", or Huber: no error was above {target.largest_error:.2g}"
     yield Reading("loss", loss, "Huber")
@@ -140,9 +131,25 @@ def _target(facts: Facts) -> Iterator[Reading]:
     if target.reward_weights:
         yield Reading("weights of the rewards", ", ".join(map(_number, target.reward_weights)))
         return
-    changed = {r: v for r, v in target.rewards.items() if abs(r - v) > CLOSE}
-    words = ", ".join(f"{r:g} as {_number(v)}" for r, v in changed.items())
-    yield Reading("rewards are learned", words or "as they are", "clipped to [-1, 1]")
+    of = f", of {target.paid}" if facts.recording.plays_games else ""
+    yield Reading("rewards are learned", f"{_rewards(target.rewards)}{of}", "clipped to [-1, 1]")
+
+
+def _rewards(learned: dict[float, float]) -> str:
+    """What is made of rewards, in a word if there is one."""
+    paid = np.array(list(learned))
+    found = np.array(list(learned.values()))
+    for words, due in (
+        ("as they are", paid),
+        ("clipped to [-1, 1]", np.clip(paid, -1, 1)),
+        ("as their signs", np.sign(paid)),
+    ):
+        if np.abs(found - due).max(initial=0.0) <= CLOSE:
+            return words
+    shares = found[paid != 0] / paid[paid != 0]
+    if len(shares) > 1 and np.ptp(shares) <= CLOSE * abs(shares[0]):
+        return f"times {_number(float(shares[0]))}"
+    return ", ".join(f"{r:g} as {_number(v)}" for r, v in learned.items() if abs(r - v) > CLOSE)
 
 
 def _target_network(facts: Facts) -> Iterator[Reading]:

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from probes.observer.recorder import FORMAT
 from probes.observer.worlds import read_tag
+from probes.recordings.games import PlayedGames, played_games
+from probes.recordings.reading_world import LIVES
+from probes.recordings.screens import ShownPlanes, shown_planes
 
 Integers = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
@@ -23,8 +26,9 @@ Vector = npt.NDArray[np.float64]
 UNKNOWN: Final = -1  # the tag of a row that is no observation
 # Shapes of arrays in which nothing was recorded.
 EMPTY: Final = {
-    "resets": (0, 3), "steps": (0, 8), "shown": (0, 2), "call": (0, 7), "call_rows": (0,),
+    "resets": (0, 4), "steps": (0, 8), "shown": (0, 2), "call": (0, 7), "call_rows": (0,),
     "call_values": (0, 1), "call_gradients": (0, 1), "weights_at": (0, 2), "row_group": (0,),
+    "row_range": (0, 2),
 }  # fmt: skip
 
 
@@ -32,8 +36,19 @@ class RecordingError(ValueError):
     """There is no whole recording."""
 
 
+class AskedGame(BaseModel):
+    """A game as it was asked for; `sticky` is the chance that an action is the one before."""
+
+    model_config = ConfigDict(frozen=True)
+
+    meanings: list[str]
+    frameskip: int | tuple[int, int]
+    sticky: float
+    pixels: tuple[int, int]
+
+
 class MadeEnvironment(BaseModel):
-    """An environment that the script asked for."""
+    """An environment that the script asked for; `size` is 0 for a game."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -41,6 +56,7 @@ class MadeEnvironment(BaseModel):
     size: int
     actions: int
     arguments: dict[str, Any]
+    game: AskedGame | None = None
 
 
 class OptimizerStep(BaseModel):
@@ -75,6 +91,7 @@ class Meta(BaseModel):
     versions: dict[str, str]
     notes: list[str]
     weights_digests: list[tuple[str, int, str]]
+    altered: int
 
 
 @dataclass(frozen=True)
@@ -107,30 +124,83 @@ class Recording:
         num_states: of the world that it was recorded in.
 
     Attributes:
-        steps: [T, 8], moment, environment, tag before and after, state, action, reward, end.
-        resets: [K, 3], moment, environment, tag.
+        raw_steps: [F, 8], moment, environment, tag before and after, state, action, reward, end; of
+            a game each raw frame.
+        resets: [K, 4], moment, environment, tag, seed or -1.
+        first_inputs: what reached the first layer of the first calls, for their first rows.
     """
 
     def __init__(self, meta: Meta, arrays: dict[str, npt.NDArray[Any]], num_states: int) -> None:
         self.meta = meta
-        self.steps: Vector = arrays["steps"]
+        self.raw_steps: Vector = arrays["steps"]
         self.resets: Vector = arrays["resets"]
+        self.first_inputs = [arrays[name] for name in arrays if name.startswith("first_input_")]
         self._arrays = arrays
         self._num_states = num_states
 
+    @property
+    def plays_games(self) -> bool:
+        """Whether the environments are games of raw frames."""
+        return any(made.game for made in self.meta.environments)
+
+    @property
+    def shown(self) -> int:
+        """How many observations were shown; of a game, frames."""
+        return len(self._arrays["shown"])
+
+    @property
+    def row_range(self) -> Vector:
+        """[R, 2], the smallest and the largest number of each row that a network was given."""
+        return self._arrays["row_range"]
+
+    @cached_property
+    def screens(self) -> list[tuple[Integers, ShownPlanes]]:
+        """Of each shape in which pictures of a game reached a network: which rows, and what."""
+        if not self.plays_games:
+            return []
+        found = []
+        group = self._arrays["row_group"]
+        for number in range(int(group.max(initial=-1)) + 1):
+            planes = shown_planes(self._arrays[f"rows_{number}"], self.shown)
+            if planes is not None:
+                found.append((np.flatnonzero(group == number), planes))
+        return found
+
     @cached_property
     def row_tags(self) -> Integers:
-        """[R], the tag of each row that a network was given."""
+        """[R], the tag of each row that a network was given; of a stack, of its newest frame."""
         group = self._arrays["row_group"]
         tags = np.full(len(group), UNKNOWN, np.int64)
-        shown = len(self._arrays["shown"])
+        for places, planes in self.screens:
+            tags[places] = np.maximum(planes.newest.max(axis=1), UNKNOWN)
+        if self.plays_games:
+            return tags
         for number in range(int(group.max(initial=-1)) + 1):
             places = np.flatnonzero(group == number)
             for place, row in zip(places, self._arrays[f"rows_{number}"], strict=True):
                 tag = read_tag(np.asarray(row, np.float64).ravel(), self._num_states)
-                if tag is not None and tag < shown:
+                if tag is not None and tag < self.shown:
                     tags[place] = tag
         return tags
+
+    @cached_property
+    def games(self) -> PlayedGames | None:
+        """The steps taken in games; None if none were played."""
+        if not self.plays_games:
+            return None
+        known = {int(tag) for tag in self.row_tags if tag >= 0}
+        stood = {
+            int(tag)
+            for call in self.calls
+            if call.gradient is not None or len(call.tags) == 1
+            for tag in call.tags
+        }
+        return played_games(self.raw_steps, self.resets, known=known, stood=stood, lives=LIVES)
+
+    @property
+    def steps(self) -> Vector:
+        """[T, 8], the steps of the agent, as `raw_steps`; its rewards are those of its frames."""
+        return self.raw_steps if self.games is None else self.games.steps
 
     @cached_property
     def calls(self) -> list[Call]:

@@ -97,6 +97,7 @@ class ReplayedRows:
         next_values: [N, A], of the target network, or the online one where it is asked; zero where
             none was asked for.
         chosen: next action that the online network would choose, where it was asked too; else -1.
+        online_values: [N, A], of the online network there; else zero.
         batch: rows of the update.
     """
 
@@ -108,6 +109,7 @@ class ReplayedRows:
     gradient: Vector
     next_values: Vector
     chosen: Integers
+    online_values: Vector
     batch: Integers
 
 
@@ -130,19 +132,22 @@ def replayed_rows(recording: Recording, updates: list[Update], roles: Roles) -> 
         next_tag = np.full(len(rows), -1, np.int64)
         next_values = np.zeros_like(call.values)
         chosen = np.full(len(rows), -1, np.int64)
+        online_values = np.zeros_like(call.values)
         next_tag[placed], next_values[placed] = asked.tags, asked.values
         if same and len(same[-1].tags) == len(asked.tags):
             chosen[placed] = same[-1].values.argmax(axis=1)
+            online_values[placed] = same[-1].values
         columns.append(
             (
                 np.full(len(rows), number), call.tags, next_tag, action,
                 call.values[rows, action], call.gradient[rows, action], next_values, chosen,
-                np.full(len(rows), len(rows)),
+                online_values, np.full(len(rows), len(rows)),
             )
         )  # fmt: skip
     if not columns:
         empty, none = np.zeros(0, np.int64), np.zeros(0)
-        return ReplayedRows(empty, empty, empty, empty, none, none, np.zeros((0, 1)), empty, empty)
+        table = np.zeros((0, 1))
+        return ReplayedRows(empty, empty, empty, empty, none, none, table, empty, table, empty)
     joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
     return ReplayedRows(*joined)
 
@@ -151,7 +156,7 @@ def _places(call: Call, asked: Call, ends: dict[int, int]) -> npt.NDArray[np.int
     """In which rows of the batch the next values stand: in all, or in those that go on."""
     if len(asked.tags) == len(call.tags):
         return np.arange(len(call.tags))
-    for going_on in ((0,), (0, 2)):
+    for going_on in ((0,), (0, 2), (0, 3), (0, 2, 3)):
         places = np.flatnonzero([ends.get(int(tag), 1) in going_on for tag in call.tags])
         if len(places) == len(asked.tags):
             return places

@@ -17,10 +17,12 @@ from rich.table import Table
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
 from probes.diagnosis.show_report import exit_code, show_report
+from probes.recordings.asked import surprises
 from probes.recordings.facts import Facts
 from probes.recordings.judging import judged
+from probes.recordings.reading import Reading
 from probes.recordings.reading_world import reading_world
-from probes.recordings.readings import Reading, readings
+from probes.recordings.readings import readings
 from probes.recordings.recording import Recording
 from probes.scripts.constants import read_settings
 from probes.scripts.observed import Plan, Script, ScriptError, observe
@@ -87,6 +89,8 @@ def show_script(script: Script, plan: Plan, keep: Path | None) -> ExitCode:
         again = observe(script, alone, folder / "alone") if trained else recording
     facts = Facts(recording)
     console.print(_table(script, readings(facts)))
+    for surprise in surprises(recording):
+        console.print(f"asked for: {surprise}", markup=False)
     for note in recording.meta.notes:
         console.print(f"note: {note}", markup=False, style="dim")
     _tell_its_end(script, recording, console)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import probes.observer
-from probes.recordings.reading_world import NUM_STATES
+from probes.recordings.reading_world import NUM_STATES, reading_screens
 from probes.recordings.recording import Recording, RecordingError, read_recording
 from probes.scripts.constants import set_constants
 
@@ -85,7 +85,7 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
     out = folder / "recording"
     order = {
         "out": str(out.resolve()), "steps": plan.steps, "seconds": plan.seconds,
-        "networks": plan.networks, "world": plan.world,
+        "networks": plan.networks, "world": plan.world, "screens": reading_screens(),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(order))
     before = os.environ.get("PYTHONPATH")

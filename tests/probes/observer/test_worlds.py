@@ -36,7 +36,7 @@ def test_episodes_of_the_reading_world_end_by_turns_of_both_kinds():
         while not end:
             age += 1
             state, reward, end = world.move(state, int(rng.integers(9)), age, episode, rng)
-            assert -1 <= reward <= 3
+            assert -3 <= reward <= 1
         assert age == LENGTHS[episode % len(LENGTHS)]
         ends.append(end)
     assert set(pairwise(ends)) == {(TERMINATED, TRUNCATED), (TRUNCATED, TERMINATED)}
@@ -56,5 +56,5 @@ def test_a_table_ends_episodes_itself_and_owes_the_other_half_of_its_noise():
     moves = [world.move(0, 0, 1, 0, rng) for _ in range(10)]
     assert {move.end for move in moves} == {TERMINATED}
     rewards = [move.reward for move in moves]
-    assert sorted(set(rewards)) == [-1.5, -0.5]
-    assert np.mean(rewards) == -1.0
+    assert sorted(set(rewards)) == [0.5, 1.5]
+    assert np.mean(rewards) == 1.0

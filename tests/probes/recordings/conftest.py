@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from probes.recordings.reading_world import reading_world
-from probes.scripts.observed import Plan, Script, observe
-from tests.probes.scripts.specimens import ARGUMENTS, OWN
+from tests.probes.scripts.specimens import ARGUMENTS, recorded_run
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
     """The recording of the specimen as it is."""
     folder = tmp_path_factory.mktemp("recorded")
-    observe(Script(ARGUMENTS, OWN), Plan(600, 120, reading_world()), folder)
+    recorded_run(ARGUMENTS, folder)
     return folder / "recording"
