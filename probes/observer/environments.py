@@ -185,7 +185,8 @@ class TaggedWorld:
         self._recorder.look_back(self._handed, self._copied)
         self._tag = len(self._recorder.shown)
         self._recorder.shown.append((self._number, self._state))
-        self._handed = tagged_vector(self._state, self._tag, self._world.num_states, self._size)
+        tag = self._tag if self._recorder.plan["tags"] else -1
+        self._handed = tagged_vector(self._state, tag, self._world.num_states, self._size)
         self._copied = self._handed.tobytes()
         return self._handed
 

@@ -24,6 +24,7 @@ def watch_optimizers(torch: ModuleType, recorder: Recorder, networks: Networks) 
             networks.look()
         except Exception as error:  # noqa: BLE001  # never in the owner's way
             recorder.note(f"a step of an optimizer was not recorded: {error}")
+        recorder.count_update()
 
     if hasattr(kinds, "register_optimizer_step_post_hook"):
         kinds.register_optimizer_step_post_hook(stepped)

@@ -90,6 +90,11 @@ class Recorder:
             self.finish("at the budget", leave=True)
         self._taken += share
 
+    def count_update(self) -> None:
+        """Ends the script where its optimizers have made enough steps."""
+        if len(self.optimizer_steps) >= self.plan["updates"]:
+            self.finish("after enough updates", leave=True)
+
     def finish_with_the_process(self) -> None:
         """Writes the recording however the script ends; after so many seconds it is ended."""
         atexit.register(self.finish, "by itself")
@@ -143,6 +148,8 @@ class Recorder:
             "notes": self.notes,
             "weights_digests": self._digests(),
             "altered": self.altered,
+            "tags": self.plan["tags"],
+            "num_states": len(self.plan["world"]["next_state"]),
         }
         os.makedirs(self.plan["out"], exist_ok=True)
         parts = {"meta.json": json.dumps(meta, default=str).encode("utf-8")}

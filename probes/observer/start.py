@@ -2,10 +2,11 @@
 
 `hook/sitecustomize.py` loads this where PYTHONPATH names that folder and DQN_HARNESS_PLAN a file:
 
-    {"out": folder, "steps": n, "seconds": n, "networks": true, "world": {...},
-     "screens": {...}}
+    {"out": folder, "steps": n, "updates": n, "seconds": n, "networks": true, "tags": true,
+     "world": {...}, "screens": {...}}
 
-`out` is where the recording is written, `steps` and `seconds` are when the script is stopped,
+`out` is where the recording is written; `steps` of environments, `updates` by optimizers and
+`seconds` are when the script is stopped; `tags` says whether observations tell their moment;
 `networks` says whether its networks are looked at too, or its environments alone, and `world` is
 what its environments are replaced by, see `worlds.World`; `screens` is the game that is in place of
 games of pictures, see `games.Emulator`.

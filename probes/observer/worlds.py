@@ -82,7 +82,7 @@ class World:
 
 
 def tagged_vector(state: int, tag: int, num_states: int, size: int) -> np.ndarray:
-    """The observation [size] float32 of a state.
+    """The observation [size] float32 of a state; without a tag if that is -1.
 
     One-hot where there is room, with the tag in the place after the one; else the state's bits as
     -1 and 1, with the tag added to the last of them.
@@ -96,6 +96,18 @@ def tagged_vector(state: int, tag: int, num_states: int, size: int) -> np.ndarra
         obs[bit] = 1.0 if state >> bit & 1 else -1.0
     obs[-1] += TAG * (tag + 1)
     return obs
+
+
+def read_state(obs: np.ndarray, num_states: int) -> int | None:
+    """The state of an observation [size] without a tag, scaled by any factor or not."""
+    largest = float(np.abs(obs).max()) if len(obs) else 0.0
+    if not largest or not np.isfinite(largest):
+        return None
+    if len(obs) >= max(num_states, 2):
+        state = int(np.abs(obs).argmax())
+    else:
+        state = sum(1 << bit for bit, number in enumerate(obs) if number > 0)
+    return state if state < num_states else None
 
 
 def read_tag(obs: np.ndarray, num_states: int) -> int | None:

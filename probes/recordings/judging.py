@@ -13,7 +13,6 @@ from probes.checks.registry import check_named
 from probes.outcome import Outcome
 from probes.recordings import of_frames, of_learning, of_memory, of_seeds, of_steps
 from probes.recordings.facts import Facts, NotSeenError
-from probes.recordings.recording import Recording
 from reports.schema import Finding, FindingStatus
 
 JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
@@ -77,26 +76,17 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
 ADVISED: Final = frozenset({"seeding.environments-are-seeded"})
 
 
-def judged(facts: Facts, again: Recording) -> Iterator[Finding]:
-    """What a recording shows of each property that it can show; skipped where it was not seen.
-
-    Args:
-        facts: of the recording.
-        again: the same run, whose networks were not looked at.
-    """
+def judged(facts: Facts) -> Iterator[Finding]:
+    """What a recording shows of each property that it can show; skipped where it was not seen."""
     for code, judge in JUDGED.items():
         try:
-            yield _finding(code, judge(facts), advises=code in ADVISED)
+            yield as_finding(code, judge(facts), advises=code in ADVISED)
         except NotSeenError as missing:
-            yield _finding(code, str(missing))
-    # A script that takes no seed promises no second run like the first; it cannot be debugged then.
-    yield _finding(
-        "seeding.same-seed-same-run", of_seeds.same_run(facts.recording, again), advises=True
-    )
+            yield as_finding(code, str(missing))
 
 
-def _finding(code: str, outcome: Outcome | str, *, advises: bool = False) -> Finding:
-    """Of a check, by what it came to, or by why it could not be seen."""
+def as_finding(code: str, outcome: Outcome | str, *, advises: bool = False) -> Finding:
+    """The finding of a check, by what it came to, or by why it could not be seen."""
     check = check_named(code)
     if isinstance(outcome, str):
         return Finding(

@@ -168,6 +168,8 @@ def stacks_span_steps(facts: Facts) -> Outcome:
     seen = wrong = 0
     usual: Counter[tuple[int, ...]] = Counter()
     starts = _starts(facts)
+    steps = games_of(facts).steps
+    cut = set(steps[steps[:, 7] > 0, 3].tolist())  # an end may come within a step
     for stack, games in _stacks(facts):
         shown = stack[stack >= 0]
         apart = np.diff(shown)
@@ -177,9 +179,8 @@ def stacks_span_steps(facts: Facts) -> Outcome:
         first_frame = int(shown[0]) in games.first_seen or shown[0] in starts
         moved = apart[int(np.argmax(apart != 0)) :] if first_frame and apart.any() else apart
         moved = moved[:0] if first_frame and not apart.any() else moved
-        lost = LIFE_LOST in games.steps[np.isin(games.steps[:, 3], shown), 7]
         seen += 1
-        wrong += bool((moved != games.skip).any()) and not lost
+        wrong += bool((moved != games.skip).any()) and not cut.intersection(shown.tolist())
     told = " ".join(map(str, usual.most_common(1)[0][0])) if usual else "none"
     repeated = "0" in told.split()
     return Outcome(

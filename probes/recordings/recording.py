@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from probes.observer.recorder import FORMAT
-from probes.observer.worlds import read_tag
+from probes.observer.worlds import read_state, read_tag
 from probes.recordings.games import PlayedGames, played_games
 from probes.recordings.reading_world import LIVES
 from probes.recordings.screens import ShownPlanes, shown_planes
@@ -92,6 +92,8 @@ class Meta(BaseModel):
     notes: list[str]
     weights_digests: list[tuple[str, int, str]]
     altered: int
+    tags: bool
+    num_states: int
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,6 @@ class Recording:
     Args:
         meta: what it says of itself.
         arrays: see `probes.observer.arrays.packed`.
-        num_states: of the world that it was recorded in.
 
     Attributes:
         raw_steps: [F, 8], moment, environment, tag before and after, state, action, reward, end; of
@@ -130,13 +131,12 @@ class Recording:
         first_inputs: what reached the first layer of the first calls, for their first rows.
     """
 
-    def __init__(self, meta: Meta, arrays: dict[str, npt.NDArray[Any]], num_states: int) -> None:
+    def __init__(self, meta: Meta, arrays: dict[str, npt.NDArray[Any]]) -> None:
         self.meta = meta
         self.raw_steps: Vector = arrays["steps"]
         self.resets: Vector = arrays["resets"]
         self.first_inputs = [arrays[name] for name in arrays if name.startswith("first_input_")]
         self._arrays = arrays
-        self._num_states = num_states
 
     @property
     def plays_games(self) -> bool:
@@ -168,7 +168,10 @@ class Recording:
 
     @cached_property
     def row_tags(self) -> Integers:
-        """[R], the tag of each row that a network was given; of a stack, of its newest frame."""
+        """[R], the tag of each row that a network was given; of a stack, of its newest frame.
+
+        Where observations had no tags it is their state.
+        """
         group = self._arrays["row_group"]
         tags = np.full(len(group), UNKNOWN, np.int64)
         for places, planes in self.screens:
@@ -178,7 +181,8 @@ class Recording:
         for number in range(int(group.max(initial=-1)) + 1):
             places = np.flatnonzero(group == number)
             for place, row in zip(places, self._arrays[f"rows_{number}"], strict=True):
-                tag = read_tag(np.asarray(row, np.float64).ravel(), self._num_states)
+                read = read_tag if self.meta.tags else read_state
+                tag = read(np.asarray(row, np.float64).ravel(), self.meta.num_states)
                 if tag is not None and tag < self.shown:
                     tags[place] = tag
         return tags
@@ -234,12 +238,8 @@ class Recording:
         return moments, entries.astype(np.float64)
 
 
-def read_recording(folder: Path, num_states: int) -> Recording:
-    """The recording in a folder.
-
-    Args:
-        folder: as the observer left it.
-        num_states: of the world that it was recorded in.
+def read_recording(folder: Path) -> Recording:
+    """The recording in a folder, as the observer left it.
 
     Raises:
         RecordingError: if there is none, it was altered, or it is of another format.
@@ -264,4 +264,4 @@ def read_recording(folder: Path, num_states: int) -> Recording:
     if "arrays.npz" in parts:
         with np.load(io.BytesIO(parts["arrays.npz"])) as stored:
             arrays |= {name: stored[name] for name in stored.files}
-    return Recording(meta, arrays, num_states)
+    return Recording(meta, arrays)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import tyro
 from rich.console import Console
@@ -18,19 +17,38 @@ from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
 from probes.diagnosis.show_report import exit_code, show_report
 from probes.recordings.asked import surprises
-from probes.recordings.facts import Facts
-from probes.recordings.judging import judged
+from probes.recordings.facts import Facts, NotSeenError
+from probes.recordings.judging import as_finding, judged
+from probes.recordings.of_seeds import other_run, same_run
 from probes.recordings.reading import Reading
 from probes.recordings.reading_world import reading_world
 from probes.recordings.readings import readings
 from probes.recordings.recording import Recording
 from probes.scripts.constants import read_settings
+from probes.scripts.learning import findings_in_worlds
 from probes.scripts.observed import Plan, Script, ScriptError, observe
+from probes.scripts.settings import seeded_otherwise, shortened
 from reports.command_line import run_function
-from reports.schema import SCHEMA_VERSION, ExitCode, ProbeReport
+from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus, ProbeReport
 
 OWN: Final = "--"  # what follows is the script's
 ENOUGH: Final = ("at the budget", "by itself")
+SAME_RUN: Final = "seeding.same-seed-same-run"
+OTHER_RUN: Final = "seeding.other-seed-other-run"
+
+
+class Work(NamedTuple):
+    """How long a script is run.
+
+    Attributes:
+        steps: while it is read.
+        updates: in each world with solved values; 0 leaves them out.
+        seconds: of each run, at most.
+    """
+
+    steps: int
+    updates: int
+    seconds: float
 
 
 def main(words: Sequence[str], called: str) -> ExitCode:
@@ -42,7 +60,8 @@ def main(words: Sequence[str], called: str) -> ExitCode:
         file: Annotated[Path, tyro.conf.Positional],
         python: str = "",
         steps: int = 600,
-        seconds: float = 120.0,
+        updates: int = 1_500,
+        seconds: float = 60.0,
         keep: Path | None = None,
         constants: Annotated[
             tyro.conf.UseAppendAction[tuple[str, ...]],
@@ -55,19 +74,20 @@ def main(words: Sequence[str], called: str) -> ExitCode:
             file: the script; what follows -- is given to it.
             python: the interpreter that runs it, such as .venv/bin/python of its project; the one
                 of this command, if not given.
-            steps: of its environments, after which it is stopped.
+            steps: of its environments, after which it is stopped while it is read.
+            updates: after which it is stopped in each world with solved values; 0 leaves them out.
             seconds: after which it is stopped anyway.
             keep: folder where the recording is left; it must be new or empty.
             constants: another value for a constant of the script, such as GAMMA=0.9; may be given
                 again.
         """
         chosen = Script(file, own, python or sys.executable, read_settings(constants))
-        return show_script(chosen, Plan(steps, seconds, reading_world()), keep)
+        return show_script(chosen, Work(steps, updates, seconds), keep)
 
     return run_function(script, list(words[:split]), called)
 
 
-def show_script(script: Script, plan: Plan, keep: Path | None) -> ExitCode:
+def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
     """Observes a script, and prints what it does, and what of it is wrong.
 
     Returns:
@@ -83,18 +103,25 @@ def show_script(script: Script, plan: Plan, keep: Path | None) -> ExitCode:
     with tempfile.TemporaryDirectory(prefix="dqn-harness-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        recording = observe(script, plan, folder / "watched")
-        trained = bool(recording.meta.optimizer_steps)
-        alone = replace(plan, networks=False)
-        again = observe(script, alone, folder / "alone") if trained else recording
-    facts = Facts(recording)
-    console.print(_table(script, readings(facts)))
-    for surprise in surprises(recording):
-        console.print(f"asked for: {surprise}", markup=False)
-    for note in recording.meta.notes:
-        console.print(f"note: {note}", markup=False, style="dim")
-    _tell_its_end(script, recording, console)
-    findings = list(judged(facts, again))
+        script, recording = _recorded(script, work, folder, console)
+        facts = Facts(recording)
+        console.print(_table(script, readings(facts)))
+        for surprise in surprises(recording):
+            console.print(f"asked for: {surprise}", markup=False)
+        for note in recording.meta.notes:
+            console.print(f"note: {note}", markup=False, style="dim")
+        _tell_its_end(script, recording, console)
+        findings = list(judged(facts))
+        if recording.meta.optimizer_steps:
+            red = [one.check for one in findings if one.status is FindingStatus.RED]
+            first = f"{len(red)} red so far{': ' if red else ''}{', '.join(red)}"
+            console.print(f"{first}; now run again", markup=False)
+            findings += _run_again(script, work, recording, folder)
+            if work.updates:
+                findings += findings_in_worlds(
+                    script, facts, work.updates, work.seconds, folder,
+                    say=lambda words: console.print(words, markup=False, style="dim"),
+                )  # fmt: skip
     suspicions, experiment = diagnose(
         pattern(findings), load_dictionary(), tried=[check.code for check in CHECKS]
     )
@@ -104,6 +131,53 @@ def show_script(script: Script, plan: Plan, keep: Path | None) -> ExitCode:
     )  # fmt: skip
     show_report(report, console, news_only=True)
     return ExitCode.USAGE if not recording.meta.optimizer_steps else exit_code(findings)
+
+
+def _recorded(
+    script: Script, work: Work, folder: Path, console: Console
+) -> tuple[Script, Recording]:
+    """A recording in the reading world, with smaller settings where larger ones hide something."""
+    plan = Plan(work.steps, work.seconds, reading_world())
+    recording = observe(script, plan, folder / "watched")
+    for attempt in ("warmup", "sync"):
+        if not (kinds := _hidden(Facts(recording))):
+            break
+        shorter, told = shortened(script, kinds)
+        if not told:
+            break
+        for words in told:
+            console.print(f"set for this run alone: {words}", markup=False)
+        script = shorter
+        recording = observe(script, plan, folder / f"watched-{attempt}")
+    return script, recording
+
+
+def _hidden(facts: Facts) -> list[str]:
+    """What a recording does not show because it comes late."""
+    if not facts.recording.meta.environments:
+        return []
+    try:
+        facts.updates  # noqa: B018  # raises where there is none
+    except NotSeenError:
+        return ["warmup", "sync"]
+    try:
+        facts.syncs  # noqa: B018
+    except NotSeenError:
+        return ["sync"] if facts.roles.target is not None else []
+    return []
+
+
+def _run_again(script: Script, work: Work, recording: Recording, folder: Path) -> Iterator[Finding]:
+    """The same run without being looked into, and one with another seed."""
+    plan = Plan(work.steps, work.seconds, reading_world(), networks=False)
+    yield as_finding(
+        SAME_RUN, same_run(recording, observe(script, plan, folder / "alone")), advises=True
+    )
+    other = seeded_otherwise(script)
+    if other is None:
+        yield as_finding(OTHER_RUN, "no argument and no constant is called seed")
+    else:
+        yield as_finding(OTHER_RUN, other_run(recording, observe(other, plan, folder / "seed")))
 
 
 def _table(script: Script, found: Sequence[Reading]) -> Table:

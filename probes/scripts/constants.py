@@ -25,12 +25,14 @@ class Place(NamedTuple):
         line: of its value, from 1.
         start: first byte of the value in that line.
         stop: the one after its last.
+        text: the value as it stands there.
     """
 
     name: str
     line: int
     start: int
     stop: int
+    text: str
 
 
 def read_settings(words: tuple[str, ...]) -> dict[str, str]:
@@ -94,7 +96,8 @@ def places_of(source: str) -> Iterator[Place]:
     for node in ast.walk(ast.parse(source)):
         for name, value in _named_values(node):
             if value.lineno == value.end_lineno and _is_literal(value):
-                yield Place(name, value.lineno, value.col_offset, value.end_col_offset or 0)
+                text = ast.unparse(value)
+                yield Place(name, value.lineno, value.col_offset, value.end_col_offset or 0, text)
 
 
 def _named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

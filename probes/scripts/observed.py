@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import probes.observer
-from probes.recordings.reading_world import NUM_STATES, reading_screens
+from probes.recordings.reading_world import reading_screens
 from probes.recordings.recording import Recording, RecordingError, read_recording
 from probes.scripts.constants import set_constants
 
@@ -55,14 +55,18 @@ class Plan:
     Attributes:
         steps: of its environments, after which it is stopped.
         seconds: after which it is stopped anyway.
-        networks: whether its networks are looked at too.
         world: what its environments are replaced by.
+        networks: whether its networks are looked at too.
+        tags: whether observations tell their moment, which they do beside their state.
+        updates: after which it is stopped, too.
     """
 
     steps: int
     seconds: float
     world: dict[str, Any] = field(default_factory=dict)
     networks: bool = True
+    tags: bool = True
+    updates: int = 1_000_000
 
 
 def observe(script: Script, plan: Plan, folder: Path) -> Recording:
@@ -85,22 +89,38 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
     out = folder / "recording"
     order = {
         "out": str(out.resolve()), "steps": plan.steps, "seconds": plan.seconds,
-        "networks": plan.networks, "world": plan.world, "screens": reading_screens(),
+        "networks": plan.networks, "tags": plan.tags, "updates": plan.updates, "world": plan.world,
+        "screens": reading_screens(),
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(order))
     before = os.environ.get("PYTHONPATH")
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(HOOK), *([before] if before else [])]),
-        "DQN_HARNESS_PLAN": str((folder / "plan.json").resolve()),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    # Runs beside each other, of one thread each, do not wait for each other.
+    alone = {} if plan.tags else {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = (
+        os.environ
+        | alone
+        | {
+            "PYTHONPATH": os.pathsep.join([str(HOOK), *([before] if before else [])]),
+            "DQN_HARNESS_PLAN": str((folder / "plan.json").resolve()),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+    )
     command = [script.python, script.path.name, *script.arguments]
     told = folder / "output.txt"
     code = _run(command, copied, environment, told, plan.seconds + GRACE_S)
     try:
-        return read_recording(out, NUM_STATES)
+        return read_recording(out)
     except RecordingError as error:
         raise ScriptError(_unrecorded(script, told, code)) from error
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The Python files of a folder that are copied and may be changed in the copy."""
+    found: list[Path] = []
+    for path, folders, files in os.walk(folder):
+        folders[:] = sorted(set(folders) - LEFT_OUT)
+        found += [Path(path) / name for name in sorted(files) if name.endswith(".py")]
+    return found
 
 
 def copy_of(source: Path, copy: Path) -> Path:

@@ -135,6 +135,14 @@ TWO_ENDS: Final = _world(
     starts=(0, 2),
     separates=("time limit terminates", "terminal ignored", "final observation lost"),
 )
+# As above, but what follows is worth no more than one reward: a discount near one takes no longer.
+CUT_SHORT: Final = _world(
+    "cut-short",
+    "termination against truncation, and the final observation",
+    [[Move(0.0, to=2, cut=True)], [Move(0.0)], [Move(3.0)]],
+    starts=(2, 0, 1),
+    separates=("time limit terminates", "terminal ignored", "final observation lost"),
+)
 # One step each, for rewards of many sizes.
 REWARD_SIZES: Final = _world(
     "reward-sizes",

@@ -28,7 +28,7 @@ class _Package:
 @pytest.fixture
 def made():
     """Makes a game; with what was recorded of it."""
-    recorder = Recorder({"steps": 10_000, "world": {}, "screens": reading_screens()})
+    recorder = Recorder({"steps": 10_000, "tags": True, "world": {}, "screens": reading_screens()})
     package = _Package()
     replace_make(package, recorder)
 

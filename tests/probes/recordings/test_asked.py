@@ -20,10 +20,11 @@ def _asked(name, arguments=None, game=None):
         {
             "format": 2, "ended": "", "place": "", "steps": 0, "processor_s": 0.0,
             "arguments": [], "environments": [made, made], "networks": [], "optimizer_steps": [],
-            "versions": {}, "notes": [], "weights_digests": [], "altered": 0,
+            "versions": {}, "notes": [], "weights_digests": [], "altered": 0, "tags": True,
+            "num_states": 4,
         }
     )  # fmt: skip
-    return Recording(meta, {key: np.zeros(shape) for key, shape in EMPTY.items()}, 4)
+    return Recording(meta, {key: np.zeros(shape) for key, shape in EMPTY.items()})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.probes.scripts.specimens import ARGUMENTS, CONSTANTS, FRAMES, MODULES
 
 
 def test_everything_that_the_specimen_does_is_read_off(recorded):
-    found = {one.name: one.found for one in readings(Facts(read_recording(recorded, 4)))}
+    found = {one.name: one.found for one in readings(Facts(read_recording(recorded)))}
     assert found["observations recognised"].startswith("100.0%")
     assert found["batch size"] == "32"
     assert found["steps before the first update"] == "200"
@@ -82,7 +82,7 @@ def test_scripts_of_other_styles_are_read_and_have_nothing_red(script, due, tmp_
     facts = Facts(recording)
     found = {one.name: one.found for one in readings(facts)}
     assert {name: found[name] for name in due} == due
-    findings = list(judged(facts, recording))
+    findings = list(judged(facts))
     assert sum(one.status is FindingStatus.GREEN for one in findings) >= 30
     assert [one for one in findings if one.status is FindingStatus.RED] == []
 
@@ -95,7 +95,7 @@ def test_being_looked_at_changes_no_weight(recorded, tmp_path):
     )
     assert alone["networks"] == []
     assert watched["weights_digests"] == alone["weights_digests"]
-    both = [read_recording(folder, 4) for folder in (recorded, tmp_path / "recording")]
+    both = [read_recording(folder) for folder in (recorded, tmp_path / "recording")]
     assert same_run(*both).holds
     both[1].raw_steps[300, 5] += 1
     assert same_run(*both).actual == "other actions from step 300 on"
@@ -109,11 +109,11 @@ def test_an_altered_recording_is_refused(recorded, tmp_path):
     copy.mkdir()
     for path in recorded.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    read_recording(copy, 4)
+    read_recording(copy)
     meta = copy / "meta.json"
     meta.write_bytes(meta.read_bytes().replace(b'"steps": 600', b'"steps": 601'))
     with pytest.raises(RecordingError, match=r"meta\.json: not as it was recorded"):
-        read_recording(copy, 4)
+        read_recording(copy)
     meta.unlink()
     with pytest.raises(RecordingError, match="no whole recording"):
-        read_recording(copy, 4)
+        read_recording(copy)

@@ -40,7 +40,7 @@ def test_a_planted_fault_is_read_off(script, name, tmp_path):
     found = {reading.name: reading.found for reading in readings(facts)}
     red = {
         one.check
-        for one in judged(facts, recording)
+        for one in judged(facts)
         if one.status is FindingStatus.RED
         or (one.check in ADVISED and one.status is FindingStatus.ADVICE)
     }

@@ -20,7 +20,8 @@ def test_it_loads_in_an_isolated_interpreter_and_without_a_plan_does_nothing():
 
 def test_nothing_is_imported_earlier_than_the_script_does(tmp_path):
     (tmp_path / "plan.json").write_text(
-        '{"out": "out", "steps": 1, "seconds": 60, "networks": true, "world": {}}'
+        '{"out": "out", "steps": 1, "seconds": 60, "networks": true, "tags": true, '
+        '"updates": 1, "world": {"next_state": []}}'
     )
     ran = subprocess.run(
         [sys.executable, "-c", "import sys; print({'numpy', 'torch', 'gym'} & set(sys.modules))"],

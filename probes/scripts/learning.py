@@ -1,0 +1,73 @@
+"""Runs a script in worlds with solved values, two at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from probes.outcome import Outcome
+from probes.recordings.facts import Facts, NotSeenError
+from probes.recordings.judging import as_finding
+from probes.recordings.recording import Recording
+from probes.recordings.solved import LEARNED_IN, Learner, as_table, learned_as_solved, learner_of
+from probes.scripts.observed import Plan, Script, ScriptError, observe
+from reports.schema import Finding
+
+AT_A_TIME: Final = 2
+LONGER: Final = 3
+MOST_STEPS: Final = 30_000  # of environments; a script that learns this rarely is stopped
+
+
+def findings_in_worlds(
+    script: Script, facts: Facts, updates: int, seconds: float, folder: Path,
+    say: Callable[[str], None],
+) -> Iterator[Finding]:  # fmt: skip
+    """What a script learns in each world, beside what is solved for what it was read to do.
+
+    Args:
+        script: what is run.
+        facts: of its recording in the reading world.
+        updates: after which each run is stopped.
+        seconds: after which it is stopped anyway.
+        folder: for the recordings.
+        say: how far it is, in words.
+    """
+    try:
+        if facts.recording.plays_games:
+            raise NotSeenError("worlds are vectors, and a game of frames is played")
+        learner = learner_of(facts)
+    except NotSeenError as missing:
+        yield from (as_finding(code, str(missing)) for code in LEARNED_IN)
+        return
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        runs = {
+            code: pool.submit(_recorded, script, code, updates, seconds, folder / code)
+            for code in LEARNED_IN
+        }
+        for number, (code, run) in enumerate(runs.items()):
+            say(f"{number} of {len(runs)} worlds")
+            try:
+                found = _judged(code, run.result(), learner)
+                if not found.holds:  # it may only have needed longer
+                    again = folder / f"{code}.longer"
+                    longer = _recorded(script, code, LONGER * updates, LONGER * seconds, again)
+                    found = _judged(code, longer, learner)
+                yield as_finding(code, found)
+            except (NotSeenError, ScriptError) as missing:
+                yield as_finding(code, str(missing).splitlines()[0])
+
+
+def _recorded(script: Script, code: str, updates: int, seconds: float, folder: Path) -> Recording:
+    world = LEARNED_IN[code]
+    plan = Plan(MOST_STEPS, seconds, as_table(world), tags=False, updates=updates)
+    return observe(script, plan, folder)
+
+
+def _judged(code: str, recording: Recording, learner: Learner) -> Outcome:
+    world = LEARNED_IN[code]
+    size = recording.meta.environments[0].size if recording.meta.environments else 0
+    if 2**size < world.num_states:
+        raise NotSeenError(f"{size} numbers do not tell {world.num_states} states apart")
+    return learned_as_solved(recording, world, learner)

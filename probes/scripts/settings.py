@@ -1,0 +1,178 @@
+"""Which settings a script has, by its source, and which of them keep it from being seen.
+
+A script that learns after 10,000 steps, or copies its target network every 1,000 updates, shows
+nothing of it in 600. It is given smaller ones in the copy: by its own arguments where it has them,
+by its constants otherwise. Discounts and the like are left alone: they are read off.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from probes.scripts.constants import places_of
+from probes.scripts.observed import Script, files_of
+
+WARMUP: Final = re.compile(
+    r"learn\w*_?starts?|start_?learn|warm_?up|replay_?start|min_?(re)?(play|mem|buf)|prefill"
+    r"|init\w*_?(mem|replay|buf|exp)|random_?steps|(observe|explore)_?steps|start_?(train|update)"
+    r"|steps_before_(learn|train|update)",
+    re.IGNORECASE,
+)
+SYNC: Final = re.compile(
+    r"(target|sync|replace|hard)\w*(freq|update|period|interval|every|iter|steps?|rate|cn?t|target)"
+    r"|update_?target|copy_?(freq|every|period)|^(replace|sync)$|q_network_iteration",
+    re.IGNORECASE,
+)
+SEED: Final = re.compile(r"^(random_?|manual_?)?seed$", re.IGNORECASE)
+FEW: Final = {"warmup": 200, "sync": 25}  # steps, and whatever the script counts syncs in
+# From which on a setting hides what it does: batches are taken for warm-ups otherwise.
+MANY: Final = {"warmup": 301, "sync": 51}
+NAMES: Final = {"warmup": WARMUP, "sync": SYNC}
+OTHER_SEED: Final = 20_262
+PARSERS_OF_FIELDS: Final = frozenset({"tyro", "simple_parsing", "transformers", "jsonargparse"})
+
+
+class Setting(NamedTuple):
+    """A setting with a whole number for a value.
+
+    Attributes:
+        name: of the constant, or of the argument without its dashes.
+        value: its default.
+        argument: as it stands on the command line; "" for a constant.
+        place: file and line.
+    """
+
+    name: str
+    value: int
+    argument: str
+    place: str
+
+
+def settings_of(script: Script) -> list[Setting]:
+    """The whole numbers that a script's source names, arguments first."""
+    found: list[Setting] = []
+    folder = script.path.resolve().parent
+    for path in files_of(folder):
+        source = path.read_text("utf-8", errors="surrogateescape")
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            continue
+        where = path.relative_to(folder)
+        if path == script.path.resolve():
+            for name, value, argument, line in _arguments(tree):
+                found.append(Setting(name, value, argument, f"{where}:{line}"))
+        for place in places_of(source):
+            number = _whole(place.text)
+            if number is not None and place.name != "default":
+                found.append(Setting(place.name, number, "", f"{where}:{place.line}"))
+    return sorted(found, key=lambda one: not one.argument)
+
+
+def shortened(script: Script, kinds: Sequence[str]) -> tuple[Script, list[str]]:
+    """The script with smaller values where they hide what it does.
+
+    Args:
+        script: as its owner runs it.
+        kinds: "warmup" or "sync".
+
+    Returns:
+        The script, and what was set, in words; the same script and nothing if there is nothing.
+    """
+    told: list[str] = []
+    settings = settings_of(script)
+    for kind in kinds:
+        chosen: set[str] = set()
+        for one in settings:
+            key = one.name.replace("-", "_").lower()
+            if not NAMES[kind].search(key) or one.value < MANY[kind] or key in chosen:
+                continue
+            if one.name in script.constants or _given(script, one.argument):
+                continue
+            chosen.add(key)
+            script = _with(script, one, FEW[kind])
+            told.append(f"{one.argument or one.name} {FEW[kind]} (is {one.value:,}, {one.place})")
+    return script, told
+
+
+def seeded_otherwise(script: Script) -> Script | None:
+    """The script with another seed; None if it names none."""
+    for place, word in enumerate(script.arguments):
+        if word == "--seed" and place + 1 < len(script.arguments):
+            own = list(script.arguments)
+            own[place + 1] = str(OTHER_SEED)
+            return replace(script, arguments=tuple(own))
+    for one in settings_of(script):
+        if SEED.match(one.name):
+            return _with(script, one, OTHER_SEED)
+    return None
+
+
+def _with(script: Script, one: Setting, value: int) -> Script:
+    if one.argument:
+        return replace(script, arguments=(*script.arguments, one.argument, str(value)))
+    return replace(script, constants={**script.constants, one.name: str(value)})
+
+
+def _given(script: Script, argument: str) -> bool:
+    return bool(argument) and any(
+        word == argument or word.startswith(f"{argument}=") for word in script.arguments
+    )
+
+
+def _arguments(tree: ast.Module) -> Iterator[tuple[str, int, str, int]]:
+    """Name, default, flag and line of the arguments that a script's own source declares."""
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+        )
+    }
+    for node in ast.walk(tree):
+        # argparse's add_argument, click's and typer's options.
+        if isinstance(node, ast.Call):
+            flags = [
+                word.value
+                for word in node.args
+                if isinstance(word, ast.Constant) and str(word.value).startswith("--")
+            ]
+            default = next((one.value for one in node.keywords if one.arg == "default"), None)
+            value = _whole(default)
+            if flags and value is not None:
+                yield str(flags[0])[2:], value, str(flags[0]), node.lineno
+        if isinstance(node, ast.ClassDef) and imported & PARSERS_OF_FIELDS:
+            for field in node.body:
+                match field:
+                    case ast.AnnAssign(target=ast.Name(id=name), value=given):
+                        value = _whole(given)
+                        if value is not None:
+                            yield name, value, f"--{name.replace('_', '-')}", field.lineno
+
+
+def _whole(value: Any) -> int | None:
+    """A literal as a whole number: 10_000, 1e4, int(1e4), 10**4 or 50 * 1000."""
+    node = ast.parse(value, mode="eval").body if isinstance(value, str) else value
+    match node:
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            found: float | None = number
+        case ast.Call(func=ast.Name(id="int" | "float"), args=[only]):
+            found = _whole(only)
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Pow() as op, right=right):
+            one, other = _whole(left), _whole(right)
+            if one is None or other is None or abs(other) > 10**9 or abs(one) > 10**9:
+                return None
+            if isinstance(op, ast.Pow):
+                found = one**other if 0 <= other <= 12 else None
+            else:
+                found = one * other
+        case _:
+            found = None
+    return int(found) if found is not None and found == int(found) else None

@@ -1,0 +1,45 @@
+"""A script learns in worlds with solved values, and a fault in it is seen there, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.recordings.facts import Facts
+from probes.recordings.solved import LEARNED_IN
+from probes.scripts import learning
+from probes.scripts.learning import findings_in_worlds
+from probes.scripts.observed import Script
+from tests.probes.scripts.planted import PLANTED, planted
+from tests.probes.scripts.specimens import ARGUMENTS, OWN, recorded_run
+
+TWO_ENDS = "world.two-ends.vector"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("rewards-clipped", "green", "0.980 ± 0.1"),
+        ("limit-taken-for-an-end", "red", "as if: time limit terminates"),
+    ],
+)
+def test_values_are_held_against_those_of_what_the_script_does(
+    fault, status, words, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(learning, "LEARNED_IN", {TWO_ENDS: LEARNED_IN[TWO_ENDS]})
+    monkeypatch.setattr(learning, "LONGER", 1)
+    script = planted(ARGUMENTS, PLANTED[ARGUMENTS][fault], tmp_path / "mine")
+    facts = Facts(recorded_run(script, tmp_path / "read"))
+    said = []
+    (found,) = findings_in_worlds(
+        Script(script, OWN), facts, 1_000, 60, tmp_path / "worlds", said.append
+    )
+    assert (found.check, found.status.value) == (TWO_ENDS, status)
+    assert words in found.expected + found.actual
+    assert said == ["0 of 1 worlds"]
+
+
+def test_what_is_not_read_is_in_no_world(recorded_frames, tmp_path):
+    found = list(findings_in_worlds(None, Facts(recorded_frames), 10, 1, tmp_path, print))
+    assert {one.check for one in found} == LEARNED_IN.keys()
+    assert {one.status.value for one in found} == {"skip"}
+    assert "a game of frames is played" in found[0].actual
