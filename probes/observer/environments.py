@@ -206,6 +206,7 @@ def _environment_class(module: ModuleType, recorder: Recorder, *, four_values: b
 
         def __init__(self, size: int, actions: int, render_mode: Any) -> None:
             self.render_mode = render_mode
+            self._max_episode_steps = EPISODE_STEPS
             self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
             self.action_space = spaces.Discrete(actions)
             self._tagged = TaggedWorld(len(recorder.environments), size, recorder)

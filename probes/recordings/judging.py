@@ -72,8 +72,11 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "lives.loss-ends-no-game": of_frames.games_outlast_lives,
 }
 
-# A script that gives no seed cannot be repeated, and is not wrong.
-ADVISED: Final = frozenset({"seeding.environments-are-seeded"})
+# A script that gives no seed cannot be repeated, and is not wrong; and a decay of weights is small,
+# as AdamW's is by default, or was asked for.
+ADVISED: Final = frozenset(
+    {"seeding.environments-are-seeded", "optimizer.still-without-a-gradient"}
+)
 
 
 def judged(facts: Facts) -> Iterator[Finding]:

@@ -27,11 +27,14 @@ from probes.recordings.recording import Recording
 from probes.scripts.constants import read_settings
 from probes.scripts.learning import findings_in_worlds
 from probes.scripts.observed import Plan, Script, ScriptError, observe
-from probes.scripts.settings import seeded_otherwise, shortened
+from probes.scripts.settings import seeded_otherwise, settings_of, shortened
 from reports.command_line import run_function
 from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus, ProbeReport
 
 OWN: Final = "--"  # what follows is the script's
+# Whole numbers that may be what a script waits for.
+FEWEST_HIDING: Final = 400
+MOST_HIDING: Final = 200_000
 ENOUGH: Final = ("at the budget", "by itself")
 SAME_RUN: Final = "seeding.same-seed-same-run"
 OTHER_RUN: Final = "seeding.other-seed-other-run"
@@ -111,17 +114,18 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
         for note in recording.meta.notes:
             console.print(f"note: {note}", markup=False, style="dim")
         _tell_its_end(script, recording, console)
+        if not recording.meta.optimizer_steps:
+            return ExitCode.USAGE
         findings = list(judged(facts))
-        if recording.meta.optimizer_steps:
-            red = [one.check for one in findings if one.status is FindingStatus.RED]
-            first = f"{len(red)} red so far{': ' if red else ''}{', '.join(red)}"
-            console.print(f"{first}; now run again", markup=False)
-            findings += _run_again(script, work, recording, folder)
-            if work.updates:
-                findings += findings_in_worlds(
-                    script, facts, work.updates, work.seconds, folder,
-                    say=lambda words: console.print(words, markup=False, style="dim"),
-                )  # fmt: skip
+        red = [one.check for one in findings if one.status is FindingStatus.RED]
+        first = f"{len(red)} red so far{': ' if red else ''}{', '.join(red)}"
+        console.print(f"{first}; now run again", markup=False)
+        findings += _run_again(script, work, recording, folder)
+        if work.updates:
+            findings += findings_in_worlds(
+                script, facts, work.updates, work.seconds, folder,
+                say=lambda words: console.print(words, markup=False, style="dim"),
+            )  # fmt: skip
     suspicions, experiment = diagnose(
         pattern(findings), load_dictionary(), tried=[check.code for check in CHECKS]
     )
@@ -130,7 +134,7 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
         suspicions=suspicions, experiment=experiment, wall_s=time.monotonic() - started,
     )  # fmt: skip
     show_report(report, console, news_only=True)
-    return ExitCode.USAGE if not recording.meta.optimizer_steps else exit_code(findings)
+    return exit_code(findings)
 
 
 def _recorded(
@@ -192,12 +196,30 @@ def _tell_its_end(script: Script, recording: Recording, console: Console) -> Non
     meta = recording.meta
     took = f"{meta.steps:,} steps and {len(meta.optimizer_steps):,} updates"
     console.print(f"{took}, {meta.processor_s:.1f} s; ended {meta.ended}", markup=False)
-    where = f" at {meta.place}" if meta.place else ""
+    name, where = script.path.name, f" at {meta.place}" if meta.place else ""
     if meta.ended not in ENOUGH and not meta.ended.startswith("after"):
         versions = ", ".join(f"{name} {version}" for name, version in meta.versions.items())
-        console.print(
-            f"{script.path.name} broke{where}: {meta.ended}\n"
-            f"  with      {versions}\n"
-            "  next      run it by itself; name the interpreter that it is written for by --python",
-            markup=False, style="red",
-        )  # fmt: skip
+        words = (
+            f"{name} broke{where}: {meta.ended}\n  with      {versions}\n"
+            "  next      run it by itself; name the interpreter that it is written for by --python"
+        )
+    elif not meta.environments:
+        words = (
+            f"{name} made no environment by gymnasium.make or gym.make\n"
+            "  next      give it the arguments with which it trains, after --"
+        )
+    elif not meta.optimizer_steps:
+        large = dict.fromkeys(
+            f"{one.argument or one.name} {one.value:,} ({one.place})"
+            for one in settings_of(script)
+            if FEWEST_HIDING <= one.value <= MOST_HIDING
+        )
+        words = f"{name} took {meta.steps:,} steps, and none of an optimizer of torch"
+        words += f"\n  has       {', '.join(list(large)[:8])}" if large else ""
+        words += (
+            "\n  next      a smaller warm-up, by its own arguments after --, by --set NAME=VALUE, "
+            "or more --steps"
+        )
+    else:
+        return
+    console.print(words, markup=False, style="red")

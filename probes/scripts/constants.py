@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -56,11 +56,14 @@ def read_settings(words: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def set_constants(folder: Path, values: Mapping[str, str]) -> dict[str, list[str]]:
-    """Gives constants in the files of a folder other values.
+def set_constants(
+    files: Sequence[Path], folder: Path, values: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Gives constants in some files other values.
 
     Args:
-        folder: whose Python files are changed, in place.
+        files: that are changed, in place.
+        folder: that they are named from.
         values: by name, as they are to stand there.
 
     Returns:
@@ -71,7 +74,7 @@ def set_constants(folder: Path, values: Mapping[str, str]) -> dict[str, list[str
     """
     changed: dict[str, list[str]] = {name: [] for name in values}
     known: set[str] = set()
-    for path in sorted(folder.rglob("*.py")):
+    for path in files:
         if path.is_symlink():
             continue
         source = path.read_text("utf-8", errors="surrogateescape")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,13 +16,10 @@ import probes.observer
 from probes.recordings.reading_world import reading_screens
 from probes.recordings.recording import Recording, RecordingError, read_recording
 from probes.scripts.constants import set_constants
+from probes.scripts.project import copy_of, modules_of, project_of
 
 HOOK: Final = Path(probes.observer.__file__).parent / "hook"
-MOST_BYTES: Final = 200_000_000  # that are copied; what is larger is linked
 GRACE_S: Final = 30.0  # for starting and writing, beyond the seconds that a script may train
-LEFT_OUT: Final = frozenset(
-    {".git", ".venv", "venv", "__pycache__", "runs", "wandb", "node_modules"}
-)
 TOLD_LINES: Final = 3  # of a script's last words
 
 
@@ -83,9 +79,11 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
     """
     if not script.path.is_file():
         raise ScriptError(f"script: there is no file {script.path}")
+    project, inside = project_of(script.path.resolve())
     copy = folder / "copy"
-    copied = copy_of(script.path.resolve().parent, copy)
-    set_constants(copied, script.constants)
+    linked = copy_of(project, copy)
+    inner = copy / script.path.resolve().relative_to(project)
+    set_constants(modules_of(inner, copy), copy, script.constants)
     out = folder / "recording"
     order = {
         "out": str(out.resolve()), "steps": plan.steps, "seconds": plan.seconds,
@@ -105,46 +103,20 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
     )
-    command = [script.python, script.path.name, *script.arguments]
+    started_in = copy / inside
+    own = os.path.relpath(inner, started_in)
+    command = [script.python, own, *script.arguments]
     told = folder / "output.txt"
-    code = _run(command, copied, environment, told, plan.seconds + GRACE_S)
+    code = _run(command, started_in, environment, told, plan.seconds + GRACE_S)
     try:
-        return read_recording(out)
+        recording = read_recording(out)
     except RecordingError as error:
         raise ScriptError(_unrecorded(script, told, code)) from error
-
-
-def files_of(folder: Path) -> list[Path]:
-    """The Python files of a folder that are copied and may be changed in the copy."""
-    found: list[Path] = []
-    for path, folders, files in os.walk(folder):
-        folders[:] = sorted(set(folders) - LEFT_OUT)
-        found += [Path(path) / name for name in sorted(files) if name.endswith(".py")]
-    return found
-
-
-def copy_of(source: Path, copy: Path) -> Path:
-    """Copies a folder, without what is made again; what is large is linked.
-
-    Returns:
-        The copy.
-    """
-    used = 0
-    for path, folders, files in os.walk(source):
-        folders[:] = sorted(set(folders) - LEFT_OUT)
-        here = copy / Path(path).relative_to(source)
-        here.mkdir(parents=True, exist_ok=True)
-        for name in sorted(files):
-            original = Path(path) / name
-            size = original.stat().st_size if original.is_file() else 0
-            if not original.is_file():  # a pipe or a broken link is left out
-                continue
-            if used + size > MOST_BYTES:
-                (here / name).symlink_to(original)
-                continue
-            used += size
-            shutil.copy2(original, here / name)
-    return copy
+    if linked:
+        recording.meta.notes.append(
+            f"linked, not copied: {', '.join(linked[:3])}, {len(linked)} in all"
+        )
+    return recording
 
 
 def _run(

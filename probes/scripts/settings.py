@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from probes.scripts.constants import places_of
-from probes.scripts.observed import Script, files_of
+from probes.scripts.observed import Script
+from probes.scripts.project import modules_of, project_of
 
 WARMUP: Final = re.compile(
     r"learn\w*_?starts?|start_?learn|warm_?up|replay_?start|min_?(re)?(play|mem|buf)|prefill"
@@ -55,15 +56,16 @@ class Setting(NamedTuple):
 def settings_of(script: Script) -> list[Setting]:
     """The whole numbers that a script's source names, arguments first."""
     found: list[Setting] = []
-    folder = script.path.resolve().parent
-    for path in files_of(folder):
+    whole = script.path.resolve()
+    folder = project_of(whole)[0]
+    for path in modules_of(whole, folder):
         source = path.read_text("utf-8", errors="surrogateescape")
         try:
             tree = ast.parse(source)
         except SyntaxError:
             continue
-        where = path.relative_to(folder)
-        if path == script.path.resolve():
+        where = path.relative_to(whole.parent) if path.is_relative_to(whole.parent) else path.name
+        if path == whole:
             for name, value, argument, line in _arguments(tree):
                 found.append(Setting(name, value, argument, f"{where}:{line}"))
         for place in places_of(source):

@@ -31,7 +31,7 @@ def learn(rows, size=64, *, rate=-1e-3, other=DEVICE):
 def changed(tmp_path, **values):
     path = tmp_path / "train.py"
     path.write_text(SOURCE, "utf-8")
-    places = set_constants(tmp_path, values)
+    places = set_constants(sorted(tmp_path.rglob("*.py")), tmp_path, values)
     text = path.read_text("utf-8")
     ast.parse(text)
     return text, places
