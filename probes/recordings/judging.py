@@ -72,10 +72,14 @@ JUDGED: Final[dict[str, Callable[[Facts], Outcome]]] = {
     "lives.loss-ends-no-game": of_frames.games_outlast_lives,
 }
 
-# A script that gives no seed cannot be repeated, and is not wrong; and a decay of weights is small,
-# as AdamW's is by default, or was asked for.
+# A script that gives no seed cannot be repeated, and is not wrong; a decay of weights is small, as
+# AdamW's is by default, or was asked for, as a fading learning rate was.
 ADVISED: Final = frozenset(
-    {"seeding.environments-are-seeded", "optimizer.still-without-a-gradient"}
+    {
+        "seeding.environments-are-seeded",
+        "optimizer.still-without-a-gradient",
+        "optimizer.rate-stays-to-the-end",
+    }
 )
 
 

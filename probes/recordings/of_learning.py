@@ -159,9 +159,9 @@ def values_are_of_one_row(facts: Facts) -> Outcome:
         if call.network not in versions or len(alone) >= ONE_ROW_PAIRS:
             continue
         version = int(np.searchsorted(versions[call.network], call.moment))
-        for tag, values in zip(call.tags.tolist(), call.values, strict=True):
-            key = call.network, version, tag
-            if tag >= 0 and key in seen:
+        for row, values in zip(call.rows.tolist(), call.values, strict=True):
+            key = call.network, version, row
+            if key in seen:
                 alone.append(seen[key])
                 again.append(values)
             seen[key] = values

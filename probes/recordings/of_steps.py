@@ -33,9 +33,11 @@ def resets_after_ends(facts: Facts) -> Outcome:
 def final_observations_kept(facts: Facts) -> Outcome:
     """Next observations of replayed rows at a time limit."""
     final = {int(step[2]): int(step[3]) for step in facts.recording.steps if step[7] == TRUNCATED}
+    used = facts.rows.gradient != 0  # a row that is left out of the loss may be anything
+    pairs = zip(facts.rows.tag[used], facts.rows.next_tag[used], strict=True)
     rows = [
         (final[int(tag)], int(next_tag))
-        for tag, next_tag in zip(facts.rows.tag, facts.rows.next_tag, strict=True)
+        for tag, next_tag in pairs
         if int(tag) in final and next_tag >= 0 and facts.spans.length.max() == 1
     ]
     if not rows:
@@ -53,7 +55,7 @@ def final_observations_kept(facts: Facts) -> Outcome:
 
 def transitions_are_real(facts: Facts) -> Outcome:
     """Replayed rows as steps of the log, with the action at whose value they were learned."""
-    real = facts.spans.length > 0
+    real = (facts.spans.length > 0) | (facts.rows.gradient == 0)
     agree = (facts.spans.actions == facts.rows.action) | (facts.rows.gradient == 0)
     wrong, other = int((~real).sum()), int((real & ~agree).sum())
     return Outcome(

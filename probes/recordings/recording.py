@@ -23,6 +23,7 @@ from probes.recordings.screens import ShownPlanes, shown_planes
 Integers = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
 
+IN_TURNS: Final = 0.5  # of an environment's steps, that follow those of another
 UNKNOWN: Final = -1  # the tag of a row that is no observation
 # Shapes of arrays in which nothing was recorded.
 EMPTY: Final = {
@@ -104,7 +105,8 @@ class Call:
         moment: when.
         network: its number.
         gradient_at: when a gradient came back to it; 0 if none did.
-        tags: [B], of the observations it was given; UNKNOWN for what was none.
+        rows: [B], numbers of the different rows that it was given.
+        tags: [B], of the observations that they are; UNKNOWN for what is none.
         values: [B, A].
         gradient: [B, A], if one came back.
     """
@@ -112,6 +114,7 @@ class Call:
     moment: int
     network: int
     gradient_at: int
+    rows: Integers
     tags: Integers
     values: Vector
     gradient: Vector | None
@@ -203,8 +206,29 @@ class Recording:
 
     @property
     def steps(self) -> Vector:
-        """[T, 8], the steps of the agent, as `raw_steps`; its rewards are those of its frames."""
-        return self.raw_steps if self.games is None else self.games.steps
+        """[T, 8], the agent's steps in training, as `raw_steps`; of games, put together."""
+        return self._trained_on if self.games is None else self.games.steps
+
+    @cached_property
+    def _trained_on(self) -> Vector:
+        """The steps of environments that were learned from, and not only looked at."""
+        played = self.raw_steps[:, 1]
+        env = dict(zip(self.raw_steps[:, 2].tolist(), played.tolist(), strict=True))
+        sampled = {
+            env[tag]
+            for call in self.calls
+            if call.gradient is not None
+            for tag in call.tags.tolist()
+            if tag in env
+        }
+        if not sampled:
+            return self.raw_steps
+        # Whatever is stepped by turns with the others is trained on, or should be; an evaluation
+        # plays many steps on end.
+        turns = np.ones(len(played), np.bool_)
+        turns[1:] = played[1:] != played[:-1]
+        together = {one for one in set(played.tolist()) if turns[played == one].mean() > IN_TURNS}
+        return self.raw_steps[np.isin(played, list(sampled | together))]
 
     @cached_property
     def calls(self) -> list[Call]:
@@ -221,7 +245,7 @@ class Recording:
                 gradient_row += rows
             found.append(
                 Call(
-                    moment, network, gradient_at, self.row_tags[numbers],
+                    moment, network, gradient_at, numbers, self.row_tags[numbers],
                     values.astype(np.float64), gradient,
                 )
             )  # fmt: skip

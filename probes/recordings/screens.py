@@ -29,6 +29,8 @@ from probes.observer.screens import (
 Integers = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.float64]
 
+Bounds = tuple[int, int, int, int]
+
 NO_FRAME: Final = -1  # of a plane that shows none that can be read
 EMPTY: Final = -2  # of a plane with nothing on it
 MOST_PLANES: Final = 16
@@ -54,7 +56,7 @@ class Layout:
     height: int
     width: int
     channels_last: bool
-    bounds: tuple[int, int, int, int]
+    bounds: Bounds
     turned: bool
 
 
@@ -76,17 +78,20 @@ class ShownPlanes:
     patches: Pixels
 
 
-def shown_planes(rows: npt.NDArray[Any], shown: int) -> ShownPlanes | None:
+def shown_planes(
+    rows: npt.NDArray[Any], shown: int, bounds: Bounds | None = None
+) -> ShownPlanes | None:
     """Reads rows [N, ...] of one shape; None if they are no pictures of the game.
 
     Args:
         rows: of any type.
         shown: how many frames the game showed.
+        bounds: of the bands, where they are known: few rows do not show all of them.
     """
     best: ShownPlanes | None = None
     for planes, channels_last in _planes(rows):
         for turned in (False, True):
-            found = _read(planes, shown, channels_last=channels_last, turned=turned)
+            found = _read(planes, shown, bounds, channels_last=channels_last, turned=turned)
             if found is not None and (best is None or _known(found) > _known(best)):
                 best = found
         if best is not None and _known(best) > 0.5:  # nothing reads better
@@ -122,11 +127,13 @@ def _planes(rows: npt.NDArray[Any]) -> Iterator[tuple[Pixels, bool]]:
         yield flat.reshape(number, -1, *shape[2:]), False
 
 
-def _read(planes: Pixels, shown: int, *, channels_last: bool, turned: bool) -> ShownPlanes | None:
+def _read(
+    planes: Pixels, shown: int, known: Bounds | None, *, channels_last: bool, turned: bool
+) -> ShownPlanes | None:
     number, count = planes.shape[:2]
     upright = np.swapaxes(planes, 2, 3) if turned else planes
     whole = upright.reshape(number * count, *upright.shape[2:])
-    bounds = _bounds(upright)
+    bounds = known or _bounds(upright)
     if bounds is None:
         return None
     newest, oldest = _frames(whole, bounds, shown)
@@ -138,7 +145,7 @@ def _read(planes: Pixels, shown: int, *, channels_last: bool, turned: bool) -> S
     )  # fmt: skip
 
 
-def _bounds(planes: Pixels) -> tuple[int, int, int, int] | None:
+def _bounds(planes: Pixels) -> Bounds | None:
     """The rows and columns of pixels, of planes [N, P, H, W], in which pictures change."""
     changes = planes.std(axis=0).max(axis=0)
     inside = changes > CHANGES * changes.max(initial=0.0)
@@ -155,9 +162,7 @@ def _middle(first: float, last: float) -> slice:
     return slice(max(begin, 0), max(math.ceil(last - quarter), begin + 1))
 
 
-def _frames(
-    whole: Pixels, bounds: tuple[int, int, int, int], shown: int
-) -> tuple[Integers, Integers]:
+def _frames(whole: Pixels, bounds: Bounds, shown: int) -> tuple[Integers, Integers]:
     """The newest and the oldest frame of planes [M, H, W]."""
     top, bottom, left, right = bounds
     high = (bottom - top) / len(DIVISORS)
@@ -223,7 +228,7 @@ def _number(remainders: list[int]) -> int:
     return total % whole
 
 
-def _patches(whole: Pixels, bounds: tuple[int, int, int, int]) -> Pixels:
+def _patches(whole: Pixels, bounds: Bounds) -> Pixels:
     """The brightness [M, 11] of the patches above the bands, of planes [M, H, W]."""
     top, bottom, left, right = bounds
     pixel = (bottom - top) / (BANDS_BOTTOM - BANDS_TOP)

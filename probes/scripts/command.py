@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -35,7 +36,10 @@ OWN: Final = "--"  # what follows is the script's
 # Whole numbers that may be what a script waits for.
 FEWEST_HIDING: Final = 400
 MOST_HIDING: Final = 200_000
-ENOUGH: Final = ("at the budget", "by itself")
+AT_THE_BUDGET: Final = "at the budget"
+LONGER: Final = 5
+MOST_ATTEMPTS: Final = 4  # at settings under which everything is seen
+ENOUGH: Final = (AT_THE_BUDGET, "by itself")
 SAME_RUN: Final = "seeding.same-seed-same-run"
 OTHER_RUN: Final = "seeding.other-seed-other-run"
 
@@ -58,6 +62,7 @@ def main(words: Sequence[str], called: str) -> ExitCode:
     """Runs a command line: options, the script, and after `--` its own arguments."""
     split = list(words).index(OWN) if OWN in words else len(words)
     own = tuple(words[split + 1 :])
+    options, module = _without_module(list(words[:split]))
 
     def script(
         file: Annotated[Path, tyro.conf.Positional],
@@ -74,7 +79,7 @@ def main(words: Sequence[str], called: str) -> ExitCode:
         """Runs a script as it is in a world of ours, and tells what it does.
 
         Args:
-            file: the script; what follows -- is given to it.
+            file: the script, or -m and the name of a module; what follows -- is given to it.
             python: the interpreter that runs it, such as .venv/bin/python of its project; the one
                 of this command, if not given.
             steps: of its environments, after which it is stopped while it is read.
@@ -84,10 +89,22 @@ def main(words: Sequence[str], called: str) -> ExitCode:
             constants: another value for a constant of the script, such as GAMMA=0.9; may be given
                 again.
         """
-        chosen = Script(file, own, python or sys.executable, read_settings(constants))
+        chosen = Script(file, own, python or sys.executable, read_settings(constants), module)
         return show_script(chosen, Work(steps, updates, seconds), keep)
 
-    return run_function(script, list(words[:split]), called)
+    return run_function(script, options, called)
+
+
+def _without_module(words: list[str]) -> tuple[list[str], str]:
+    """The words with the file of a module in place of `-m` and its name, and that name."""
+    if "-m" not in words or words.index("-m") + 1 == len(words):
+        return words, ""
+    place = words.index("-m")
+    name = words[place + 1]
+    stem = Path(*name.split("."))
+    package = stem / "__main__.py"
+    file = package if package.is_file() else stem.with_suffix(".py")
+    return [*words[:place], str(file), *words[place + 2 :]], name
 
 
 def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
@@ -106,7 +123,7 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
     with tempfile.TemporaryDirectory(prefix="dqn-harness-") as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        script, recording = _recorded(script, work, folder, console)
+        script, plan, recording = _recorded(script, work, folder, console)
         facts = Facts(recording)
         console.print(_table(script, readings(facts)))
         for surprise in surprises(recording):
@@ -120,7 +137,7 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
         red = [one.check for one in findings if one.status is FindingStatus.RED]
         first = f"{len(red)} red so far{': ' if red else ''}{', '.join(red)}"
         console.print(f"{first}; now run again", markup=False)
-        findings += _run_again(script, work, recording, folder)
+        findings += _run_again(script, plan, recording, folder)
         if work.updates:
             findings += findings_in_worlds(
                 script, facts, work.updates, work.seconds, folder,
@@ -139,25 +156,31 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
 
 def _recorded(
     script: Script, work: Work, folder: Path, console: Console
-) -> tuple[Script, Recording]:
+) -> tuple[Script, Plan, Recording]:
     """A recording in the reading world, with smaller settings where larger ones hide something."""
     plan = Plan(work.steps, work.seconds, reading_world())
     recording = observe(script, plan, folder / "watched")
-    for attempt in ("warmup", "sync"):
+    for attempt in range(MOST_ATTEMPTS):
         if not (kinds := _hidden(Facts(recording))):
             break
         shorter, told = shortened(script, kinds)
+        waiting = "warmup" in kinds and recording.meta.ended == AT_THE_BUDGET
+        if not told and waiting and plan.steps == work.steps:
+            plan = replace(plan, steps=LONGER * work.steps)
+            told = [f"{plan.steps:,} steps (were {work.steps:,})"]
         if not told:
             break
         for words in told:
             console.print(f"set for this run alone: {words}", markup=False)
         script = shorter
-        recording = observe(script, plan, folder / f"watched-{attempt}")
-    return script, recording
+        recording = observe(script, plan, folder / f"watched-{attempt + 2}")
+    return script, plan, recording
 
 
 def _hidden(facts: Facts) -> list[str]:
     """What a recording does not show because it comes late."""
+    if facts.recording.meta.ended.startswith("MemoryError"):
+        return ["memory"]
     if not facts.recording.meta.environments:
         return []
     try:
@@ -171,9 +194,9 @@ def _hidden(facts: Facts) -> list[str]:
     return []
 
 
-def _run_again(script: Script, work: Work, recording: Recording, folder: Path) -> Iterator[Finding]:
+def _run_again(script: Script, plan: Plan, recording: Recording, folder: Path) -> Iterator[Finding]:
     """The same run without being looked into, and one with another seed."""
-    plan = Plan(work.steps, work.seconds, reading_world(), networks=False)
+    plan = replace(plan, networks=False)
     yield as_finding(
         SAME_RUN, same_run(recording, observe(script, plan, folder / "alone")), advises=True
     )

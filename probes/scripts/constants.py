@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,6 +11,10 @@ from typing import Final, NamedTuple
 from dqn_core.names import unknown
 
 # Of which a value is still one that stands there to be changed.
+YAML: Final = frozenset({".yaml", ".yml"})
+YAML_LINE: Final = re.compile(
+    r"\s*(?P<name>[A-Za-z_]\w*)\s*:\s+(?P<value>[^\s#&*!|>{\[][^#]*?)\s*(#.*)?$"
+)
 CASTS: Final = frozenset({"int", "float", "bool", "str"})
 
 
@@ -79,7 +84,7 @@ def set_constants(
             continue
         source = path.read_text("utf-8", errors="surrogateescape")
         try:
-            places = list(places_of(source))
+            places = places_in(path)
         except SyntaxError:
             continue
         known |= {place.name for place in places}
@@ -92,6 +97,28 @@ def set_constants(
         if not places_found:
             raise ConstantError(f"--set: {unknown('constant', name, sorted(known))}")
     return changed
+
+
+def places_in(path: Path) -> list[Place]:
+    """Where constants have values in a file, of Python or of YAML.
+
+    Raises:
+        SyntaxError: if it is neither.
+    """
+    text = path.read_text("utf-8", errors="surrogateescape")
+    return list(_of_yaml(text) if path.suffix in YAML else places_of(text))
+
+
+def _of_yaml(text: str) -> Iterator[Place]:
+    """Keys with a value on their line; lists, mappings and anchors are left alone."""
+    for number, line in enumerate(text.split("\n"), 1):
+        found = YAML_LINE.match(line)
+        if found:
+            start, stop = (
+                len(line[:place].encode("utf-8", "surrogateescape"))
+                for place in found.span("value")
+            )
+            yield Place(found["name"], number, start, stop, found["value"])
 
 
 def places_of(source: str) -> Iterator[Place]:

@@ -16,7 +16,7 @@ import probes.observer
 from probes.recordings.reading_world import reading_screens
 from probes.recordings.recording import Recording, RecordingError, read_recording
 from probes.scripts.constants import set_constants
-from probes.scripts.project import copy_of, modules_of, project_of
+from probes.scripts.project import configurations_of, copy_of, modules_of, project_of
 
 HOOK: Final = Path(probes.observer.__file__).parent / "hook"
 GRACE_S: Final = 30.0  # for starting and writing, beyond the seconds that a script may train
@@ -35,6 +35,7 @@ class Script:
         path: of the file.
         arguments: its own.
         constants: other values for some of its constants, by name.
+        module: its name, if it is run by that; "" if it is run as a file.
         python: the interpreter of its owner.
     """
 
@@ -42,6 +43,7 @@ class Script:
     arguments: tuple[str, ...] = ()
     python: str = sys.executable
     constants: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
     copy = folder / "copy"
     linked = copy_of(project, copy)
     inner = copy / script.path.resolve().relative_to(project)
-    set_constants(modules_of(inner, copy), copy, script.constants)
+    files = [*modules_of(inner, copy), *configurations_of(copy)]
+    set_constants(files, copy, script.constants)
     out = folder / "recording"
     order = {
         "out": str(out.resolve()), "steps": plan.steps, "seconds": plan.seconds,
@@ -92,8 +95,9 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
     }  # fmt: skip
     (folder / "plan.json").write_text(json.dumps(order))
     before = os.environ.get("PYTHONPATH")
-    # Runs beside each other, of one thread each, do not wait for each other.
-    alone = {} if plan.tags else {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    # Processes of several threads that share the cores wait for each other's threads, and take
+    # twenty times as long.
+    alone = {name: os.environ.get(name, "1") for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     environment = (
         os.environ
         | alone
@@ -105,7 +109,8 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
     )
     started_in = copy / inside
     own = os.path.relpath(inner, started_in)
-    command = [script.python, own, *script.arguments]
+    called = ["-m", script.module] if script.module else [own]
+    command = [script.python, *called, *script.arguments]
     told = folder / "output.txt"
     code = _run(command, started_in, environment, told, plan.seconds + GRACE_S)
     try:

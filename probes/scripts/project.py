@@ -12,6 +12,7 @@ from typing import Final
 
 ROOTS: Final = (".git", "pyproject.toml", "setup.py", "requirements.txt", "environment.yml")
 MOST_BYTES: Final = 200_000_000  # that are copied; what is larger is linked
+MOST_CONFIGURATIONS: Final = 50
 LEFT_OUT: Final = frozenset(
     {".git", ".venv", "venv", "__pycache__", "runs", "wandb", "node_modules"}
 )
@@ -86,6 +87,14 @@ def modules_of(script: Path, project: Path) -> list[Path]:
         found.append(path)
         waiting += _imported(path, [path.parent, *places])
     return found
+
+
+def configurations_of(project: Path) -> list[Path]:
+    """The YAML files of a project, up to fifty of them."""
+    found = [project / name for name in _files(project) if name.suffix in {".yaml", ".yml"}]
+    return [path for path in found if not any(part.startswith(".") for part in path.parts[-2:])][
+        :MOST_CONFIGURATIONS
+    ]
 
 
 def _imported(path: Path, places: list[Path]) -> Iterator[Path]:

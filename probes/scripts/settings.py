@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from probes.scripts.constants import places_of
+from probes.scripts.constants import places_in
 from probes.scripts.observed import Script
-from probes.scripts.project import modules_of, project_of
+from probes.scripts.project import configurations_of, modules_of, project_of
 
 WARMUP: Final = re.compile(
     r"learn\w*_?starts?|start_?learn|warm_?up|replay_?start|min_?(re)?(play|mem|buf)|prefill"
@@ -28,11 +28,17 @@ SYNC: Final = re.compile(
     r"|update_?target|copy_?(freq|every|period)|^(replace|sync)$|q_network_iteration",
     re.IGNORECASE,
 )
+MEMORY: Final = re.compile(
+    r"(buffer|mem\w*|replay|rb)_?(size|cap\w*|len\w*)?$|capacity|maxlen", re.IGNORECASE
+)
 SEED: Final = re.compile(r"^(random_?|manual_?)?seed$", re.IGNORECASE)
-FEW: Final = {"warmup": 200, "sync": 25}  # steps, and whatever the script counts syncs in
+# Steps, whatever the script counts syncs in, and rows.
+FEW: Final = {"warmup": 200, "sync": 25, "memory": 20_000}
 # From which on a setting hides what it does: batches are taken for warm-ups otherwise.
-MANY: Final = {"warmup": 301, "sync": 51}
-NAMES: Final = {"warmup": WARMUP, "sync": SYNC}
+MANY: Final = {"warmup": 301, "sync": 51, "memory": 50_000}
+NAMES: Final = {"warmup": WARMUP, "sync": SYNC, "memory": MEMORY}
+BATCH: Final = re.compile(r"batch", re.IGNORECASE)
+LARGE_BATCH: Final = 1_025
 OTHER_SEED: Final = 20_262
 PARSERS_OF_FIELDS: Final = frozenset({"tyro", "simple_parsing", "transformers", "jsonargparse"})
 
@@ -58,17 +64,16 @@ def settings_of(script: Script) -> list[Setting]:
     found: list[Setting] = []
     whole = script.path.resolve()
     folder = project_of(whole)[0]
-    for path in modules_of(whole, folder):
-        source = path.read_text("utf-8", errors="surrogateescape")
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:
-            continue
+    for path in [*modules_of(whole, folder), *configurations_of(folder)]:
         where = path.relative_to(whole.parent) if path.is_relative_to(whole.parent) else path.name
-        if path == whole:
-            for name, value, argument, line in _arguments(tree):
-                found.append(Setting(name, value, argument, f"{where}:{line}"))
-        for place in places_of(source):
+        try:
+            places = places_in(path)
+            tree = ast.parse(whole.read_bytes()) if path == whole else ast.Module([], [])
+        except (SyntaxError, ValueError):
+            continue
+        for name, value, argument, line in _arguments(tree):
+            found.append(Setting(name, value, argument, f"{where}:{line}"))
+        for place in places:
             number = _whole(place.text)
             if number is not None and place.name != "default":
                 found.append(Setting(place.name, number, "", f"{where}:{place.line}"))
@@ -80,24 +85,31 @@ def shortened(script: Script, kinds: Sequence[str]) -> tuple[Script, list[str]]:
 
     Args:
         script: as its owner runs it.
-        kinds: "warmup" or "sync".
+        kinds: "warmup", "sync" or "memory".
 
     Returns:
         The script, and what was set, in words; the same script and nothing if there is nothing.
     """
     told: list[str] = []
     settings = settings_of(script)
+    batches = [one.value for one in settings if BATCH.search(one.name)]
+    # A batch that is drawn without putting back needs a few more.
+    batch = max([one for one in batches if one < LARGE_BATCH], default=0)
+    fewest = {**FEW, "warmup": max(FEW["warmup"], batch + 1)}
     for kind in kinds:
         chosen: set[str] = set()
         for one in settings:
             key = one.name.replace("-", "_").lower()
-            if not NAMES[kind].search(key) or one.value < MANY[kind] or key in chosen:
+            large = one.value >= MANY[kind] and one.value > fewest[kind]
+            if not NAMES[kind].search(key) or not large or key in chosen:
                 continue
             if one.name in script.constants or _given(script, one.argument):
                 continue
             chosen.add(key)
-            script = _with(script, one, FEW[kind])
-            told.append(f"{one.argument or one.name} {FEW[kind]} (is {one.value:,}, {one.place})")
+            script = _with(script, one, fewest[kind])
+            told.append(
+                f"{one.argument or one.name} {fewest[kind]} (is {one.value:,}, {one.place})"
+            )
     return script, told
 
 
@@ -161,7 +173,10 @@ def _arguments(tree: ast.Module) -> Iterator[tuple[str, int, str, int]]:
 
 def _whole(value: Any) -> int | None:
     """A literal as a whole number: 10_000, 1e4, int(1e4), 10**4 or 50 * 1000."""
-    node = ast.parse(value, mode="eval").body if isinstance(value, str) else value
+    try:
+        node = ast.parse(value, mode="eval").body if isinstance(value, str) else value
+    except SyntaxError:  # a word of YAML
+        return None
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             found: float | None = number
