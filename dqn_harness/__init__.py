@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dqn_harness.worlds import register_worlds
+
 __all__ = [
     "Records",
     "Settings",
@@ -18,6 +20,8 @@ __all__ = [
     "check_agent",
     "parametrize_with_checks",
 ]
+
+register_worlds()
 
 if TYPE_CHECKING:
     from dqn_harness.testing import check_agent, parametrize_with_checks

@@ -55,7 +55,7 @@ class Networks:
     """
 
     def __init__(self, torch: ModuleType, recorder: Recorder) -> None:
-        self.seen: list[Any] = []
+        self.seen: list[Any] = recorder.seen
         self._numbers: dict[int, int] = {}
         self._entries: dict[int, Any] = {}
         self._torch = torch

@@ -33,6 +33,7 @@ class Recorder:
         networks: a name for each network that was called.
         versions: of the packages observed.
         notes: what could not be observed, and why.
+        seen: these networks.
         rows: what was given to networks, each different row once.
         first_inputs: what reached the first layer of the first calls, for their first rows.
         altered: how many observations the script changed in place.
@@ -52,6 +53,7 @@ class Recorder:
         self.networks: list[str] = []
         self.versions: dict[str, str] = {"python": sys.version.split()[0]}
         self.notes: list[str] = []
+        self.seen: list[Any] = []
         self.rows: Any = None
         self.first_inputs: list[Any] = []
         self.altered = 0
@@ -143,6 +145,7 @@ class Recorder:
             "arguments": sys.argv,
             "environments": self.environments,
             "networks": self.networks,
+            "network_names": self._names(),
             "optimizer_steps": self.optimizer_steps,
             "versions": self.versions,
             "notes": self.notes,
@@ -167,6 +170,11 @@ class Recorder:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(path + ".partial", path)
+
+    def _names(self) -> list[list[str]]:
+        from .names import names_of  # noqa: PLC0415  # where the script has ended
+
+        return names_of(self.seen)
 
     def _digests(self) -> list[Any]:
         if "torch" not in sys.modules:

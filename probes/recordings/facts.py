@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -38,10 +39,13 @@ class Facts:
 
     Args:
         recording: in the reading world.
+        online: a name of the network that is judged, as the script has it; "" for the one that is
+            trained most.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, online: str = "") -> None:
         self.recording = recording
+        self._online = online
 
     @cached_property
     def updates(self) -> list[Update]:
@@ -51,9 +55,24 @@ class Facts:
             NotSeenError: if there is none.
         """
         found = updates_of(self.recording)
+        if self._online:
+            names = self.recording.meta.network_names
+            found = [one for one in found if self._online in names[one.trained.network]]
         if not found:
-            raise NotSeenError("no update of a network with Q-values was seen")
+            whose = f"called {self._online}" if self._online else "with Q-values"
+            raise NotSeenError(f"no update of a network {whose} was seen")
         return found
+
+    @cached_property
+    def trained(self) -> dict[str, int]:
+        """The networks that are trained, by a name of each, and in how many updates."""
+        counts = Counter(one.trained.network for one in updates_of(self.recording))
+        return {self.name(network): count for network, count in counts.most_common()}
+
+    def name(self, network: int) -> str:
+        """What the script calls a network, or the name of its class."""
+        meta = self.recording.meta
+        return min(meta.network_names[network], key=len, default=meta.networks[network])
 
     @cached_property
     def roles(self) -> Roles:

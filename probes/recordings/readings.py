@@ -68,11 +68,9 @@ def _environments(recording: Recording) -> Reading:
 
 
 def _networks(facts: Facts) -> Reading:
-    names, roles = facts.recording.meta.networks, facts.roles
-    if roles.target is None:
-        told = f"{names[roles.online]} is trained; next values are its own"
-    else:
-        told = f"{names[roles.online]} is trained; next values from another {names[roles.target]}"
+    roles = facts.roles
+    told = f"{facts.name(roles.online)} is trained; next values "
+    told += "are its own" if roles.target is None else f"from {facts.name(roles.target)}"
     return Reading("networks", told, "a target network")
 
 

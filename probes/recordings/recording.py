@@ -88,6 +88,7 @@ class Meta(BaseModel):
     arguments: list[str]
     environments: list[MadeEnvironment]
     networks: list[str]
+    network_names: list[list[str]]
     optimizer_steps: list[OptimizerStep]
     versions: dict[str, str]
     notes: list[str]

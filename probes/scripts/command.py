@@ -33,6 +33,7 @@ from reports.command_line import run_function
 from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus, ProbeReport
 
 OWN: Final = "--"  # what follows is the script's
+OFTEN: Final = 0.1  # of the updates, in which another network is no slip
 # Whole numbers that may be what a script waits for.
 FEWEST_HIDING: Final = 400
 MOST_HIDING: Final = 200_000
@@ -51,11 +52,13 @@ class Work(NamedTuple):
         steps: while it is read.
         updates: in each world with solved values; 0 leaves them out.
         seconds: of each run, at most.
+        online: a name of the network that is judged; "" for the one that is trained most.
     """
 
     steps: int
     updates: int
     seconds: float
+    online: str
 
 
 def main(words: Sequence[str], called: str) -> ExitCode:
@@ -64,12 +67,13 @@ def main(words: Sequence[str], called: str) -> ExitCode:
     own = tuple(words[split + 1 :])
     options, module = _without_module(list(words[:split]))
 
-    def script(
+    def script(  # noqa: PLR0913, PLR0917  # one for each option
         file: Annotated[Path, tyro.conf.Positional],
         python: str = "",
         steps: int = 600,
         updates: int = 1_500,
         seconds: float = 60.0,
+        online: str = "",
         keep: Path | None = None,
         constants: Annotated[
             tyro.conf.UseAppendAction[tuple[str, ...]],
@@ -85,12 +89,13 @@ def main(words: Sequence[str], called: str) -> ExitCode:
             steps: of its environments, after which it is stopped while it is read.
             updates: after which it is stopped in each world with solved values; 0 leaves them out.
             seconds: after which it is stopped anyway.
+            online: which network is judged, where several are trained, as the script calls it.
             keep: folder where the recording is left; it must be new or empty.
             constants: another value for a constant of the script, such as GAMMA=0.9; may be given
                 again.
         """
         chosen = Script(file, own, python or sys.executable, read_settings(constants), module)
-        return show_script(chosen, Work(steps, updates, seconds), keep)
+        return show_script(chosen, Work(steps, updates, seconds, online), keep)
 
     return run_function(script, options, called)
 
@@ -124,7 +129,8 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         script, plan, recording = _recorded(script, work, folder, console)
-        facts = Facts(recording)
+        facts = Facts(recording, work.online)
+        _refuse_several(facts, work.online)
         console.print(_table(script, readings(facts)))
         for surprise in surprises(recording):
             console.print(f"asked for: {surprise}", markup=False)
@@ -154,6 +160,23 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
     return exit_code(findings)
 
 
+def _refuse_several(facts: Facts, online: str) -> None:
+    """Asks which network is meant, where none or several are.
+
+    Raises:
+        ScriptError: naming those that are trained.
+    """
+    trained = facts.trained
+    told = ", ".join(f"{name} ({count:,} updates)" for name, count in trained.items())
+    if online and online not in {
+        name for names in facts.recording.meta.network_names for name in names
+    }:
+        raise ScriptError(f"--online: expected a network of {told or 'none'}, got {online!r}")
+    few = min(trained.values(), default=0)
+    if not online and len(trained) > 1 and few > OFTEN * sum(trained.values()):
+        raise ScriptError(f"several networks are trained: {told}\n  next      --online NAME")
+
+
 def _recorded(
     script: Script, work: Work, folder: Path, console: Console
 ) -> tuple[Script, Plan, Recording]:
@@ -161,7 +184,7 @@ def _recorded(
     plan = Plan(work.steps, work.seconds, reading_world())
     recording = observe(script, plan, folder / "watched")
     for attempt in range(MOST_ATTEMPTS):
-        if not (kinds := _hidden(Facts(recording))):
+        if not (kinds := _hidden(Facts(recording, work.online))):
             break
         shorter, told = shortened(script, kinds)
         waiting = "warmup" in kinds and recording.meta.ended == AT_THE_BUDGET

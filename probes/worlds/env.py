@@ -12,6 +12,8 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from dqn_core.names import unknown
+from probes.worlds.tables import WORLDS
 from probes.worlds.world import BLANK, World
 
 View = Literal["vector", "frames"]
@@ -47,6 +49,18 @@ def observe(world: World, passed: list[int], view: View) -> npt.NDArray[Any]:
         one_hot[passed[-1]] = 1.0
         return one_hot
     return np.stack([frame(picture) for picture in world.stack(passed)])
+
+
+def make_world(name: str, view: View = "vector") -> WorldEnv:
+    """A world by its name, as an environment.
+
+    Raises:
+        ValueError: if there is none of that name, with the nearest.
+    """
+    known = {world.name: world for world in WORLDS}
+    if name not in known:
+        raise ValueError(unknown("world", name, sorted(known)))
+    return WorldEnv(known[name], view)
 
 
 def observations(world: World, view: View) -> npt.NDArray[Any]:

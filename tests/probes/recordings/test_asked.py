@@ -19,7 +19,8 @@ def _asked(name, arguments=None, game=None):
     meta = Meta.model_validate(
         {
             "format": 2, "ended": "", "place": "", "steps": 0, "processor_s": 0.0,
-            "arguments": [], "environments": [made, made], "networks": [], "optimizer_steps": [],
+            "arguments": [], "environments": [made, made], "networks": [],
+            "network_names": [], "optimizer_steps": [],
             "versions": {}, "notes": [], "weights_digests": [], "altered": 0, "tags": True,
             "num_states": 4,
         }
