@@ -16,6 +16,9 @@ setup: ## make .venv, anew whenever Python, pyproject.toml or constraints.txt ch
 probes: setup ## is it right? worlds with solved values; names the faulty component
 	$(BIN)/dqn-harness probes
 
+script: setup ## what does a script do? read off while it trains, without editing it
+	$(BIN)/dqn-harness script
+
 faults: setup ## plant every fault; store and draw which checks it turns red
 	$(BIN)/dqn-harness faults && $(BIN)/python -m reports matrix
 
@@ -92,6 +95,9 @@ GAME    ?= ## game to regress: cartpole or pong
 RECIPE  ?= ## another recipe than the game's own: a name, or a path ending in .toml
 SEEDS   ?= ## fresh seeds of a regression: how many (5), a range (1000-1004), a list (3,4,7)
 AGENT   ?= ## implementation to probe, module:factory; the bundled core, if not given
+SCRIPT  ?= ## the script to read: a file that trains as soon as it is run
+ARGUMENTS ?= ## its own arguments
+INTERPRETER ?= ## the interpreter of its own environment
 EXPECTED ?= ## file of documented reds of that implementation, a reason for each code
 CHECKS  ?= ## only these checks: patterns of codes, with and, or, not
 SEED    ?= ## seed of the probes
@@ -117,7 +123,7 @@ PYTHON  ?= python3 ## interpreter that .venv is made with
 #: 5 nothing ran, 6 inconclusive. Make itself exits 2 for each but 0, and says "Error N" with the
 #: program's own code N.
 
-TARGETS := help setup probes faults regress gate report diff calibrate doctor bless import readme crashes scripts healthy test lint types imports fmt check coverage bench clean
+TARGETS := help setup probes script faults regress gate report diff calibrate doctor bless import readme crashes scripts healthy test lint types imports fmt check coverage bench clean
 .PHONY: $(TARGETS)
 
 BIN := .venv/bin
@@ -135,7 +141,7 @@ FIT = import importlib.util, sys; \
 
 # Values reach the programs by the environment alone and unexpanded: text in a recipe would be run by
 # the shell, and make itself runs a $(shell ...) in whatever it expands, exported variables included.
-TO_PROGRAMS := AGENT EXPECTED CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B
+TO_PROGRAMS := AGENT SCRIPT ARGUMENTS INTERPRETER EXPECTED CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B
 
 # A misspelt variable would change nothing, and a gate go green without what was asked for.
 KNOWN := $(TO_PROGRAMS) PYTHON BIN PARALLEL SHELL

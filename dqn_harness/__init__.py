@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dqn_harness.worlds import register_worlds
+import dqn_harness.worlds  # noqa: F401  # registers them with Gymnasium
 
 __all__ = [
     "Records",
@@ -20,8 +20,6 @@ __all__ = [
     "check_agent",
     "parametrize_with_checks",
 ]
-
-register_worlds()
 
 if TYPE_CHECKING:
     from dqn_harness.testing import check_agent, parametrize_with_checks

@@ -29,14 +29,6 @@ def identity(name: str) -> str:
     return f"dqn_harness/{name.title().replace('-', '')}-v0"
 
 
-def register_worlds() -> None:
-    """Registers each world, now or as soon as Gymnasium is imported."""
-    if GYMNASIUM in sys.modules:
-        _register(sys.modules[GYMNASIUM])
-    else:
-        sys.meta_path.insert(0, _WhenImported())
-
-
 def _register(gymnasium: Any) -> None:
     for name in NAMES:
         gymnasium.register(
@@ -61,3 +53,10 @@ class _WhenImported(importlib.abc.MetaPathFinder):
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+
+# Where Gymnasium is there already, now; else as soon as it is imported.
+if GYMNASIUM in sys.modules:
+    _register(sys.modules[GYMNASIUM])
+else:
+    sys.meta_path.insert(0, _WhenImported())

@@ -176,8 +176,8 @@ def test_empty_values_do_not_reach_the_program(ready: Project) -> None:
 
 def test_variables_are_those_that_the_programs_know() -> None:
     assert " ".join(VARIABLES) == (
-        "AGENT EXPECTED CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES FAULT BITS TRAIN RESUME "
-        "REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B"
+        "AGENT SCRIPT ARGUMENTS INTERPRETER EXPECTED CHECKS GAME RECIPE SEEDS SEED DEVICE DEVICES "
+        "FAULT BITS TRAIN RESUME REASON RUN NAME LOGS STEPS WINDOW FORMAT REFERENCES A B"
     )
 
 
@@ -185,6 +185,7 @@ def test_variables_are_those_that_the_programs_know() -> None:
     ("target", "commands"),
     [
         ("probes", ["dqn-harness probes"]),
+        ("script", ["dqn-harness script"]),
         ("faults", ["dqn-harness faults", "python -m reports matrix"]),
         ("regress", ["dqn-harness regress"]),
         ("gate", ["dqn-harness gate"]),

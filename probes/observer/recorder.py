@@ -97,6 +97,12 @@ class Recorder:
         if len(self.optimizer_steps) >= self.plan["updates"]:
             self.finish("after enough updates", leave=True)
 
+    def go_aside(self) -> None:
+        """Keeps a process that was forked from this one out of its recording."""
+        self.plan["out"] += "-child"
+        self._lock = threading.Lock()  # the other one may have been held
+        self.environments.clear()
+
     def finish_with_the_process(self) -> None:
         """Writes the recording however the script ends; after so many seconds it is ended."""
         atexit.register(self.finish, "by itself")
@@ -124,7 +130,7 @@ class Recorder:
         """
         with self._lock:
             first, self.over = not self.over, True
-        if first:
+        if first and (not self.plan["out"].endswith("-child") or self.environments):
             try:
                 self._write(how)
             except BaseException as error:  # noqa: BLE001  # never in the owner's way

@@ -23,12 +23,16 @@ from .imports import Patch, after_import
 from .recorder import Recorder
 
 PLAN = "DQN_HARNESS_PLAN"
+OWNER = "DQN_HARNESS_PROCESS"  # the process that is observed; those that it starts are not it
+ASIDE = "-child"
 
 
 def install() -> None:
     """Prepares this process: what is imported from now on is watched."""
     with open(os.environ[PLAN], encoding="utf-8") as file:
         recorder = Recorder(json.load(file))
+    if os.environ.setdefault(OWNER, str(os.getpid())) != str(os.getpid()):
+        recorder.plan["out"] += ASIDE
     # Plots, trackers and windows are kept out of the way.
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -38,6 +42,8 @@ def install() -> None:
         patches["torch"] = _watch_networks
     after_import({name: _with(patch, recorder) for name, patch in patches.items()})
     recorder.finish_with_the_process()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=recorder.go_aside)
 
 
 def _with(patch: Callable[[ModuleType, Recorder], None], recorder: Recorder) -> Patch:

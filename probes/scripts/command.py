@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import tempfile
 import time
@@ -27,7 +29,7 @@ from probes.recordings.readings import readings
 from probes.recordings.recording import Recording
 from probes.scripts.constants import read_settings
 from probes.scripts.learning import findings_in_worlds
-from probes.scripts.observed import Plan, Script, ScriptError, observe
+from probes.scripts.observed import ELSEWHERE, Plan, Script, ScriptError, observe
 from probes.scripts.settings import seeded_otherwise, settings_of, shortened
 from reports.command_line import run_function
 from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus, ProbeReport
@@ -66,6 +68,11 @@ def main(words: Sequence[str], called: str) -> ExitCode:
     split = list(words).index(OWN) if OWN in words else len(words)
     own = tuple(words[split + 1 :])
     options, module = _without_module(list(words[:split]))
+    # What a front end cannot give as words.
+    if not options and (named := os.environ.get("HARNESS_SCRIPT")):
+        options, own = [named], tuple(shlex.split(os.environ.get("HARNESS_ARGUMENTS", "")))
+        if interpreter := os.environ.get("HARNESS_INTERPRETER"):
+            options += ["--python", interpreter]
 
     def script(  # noqa: PLR0913, PLR0917  # one for each option
         file: Annotated[Path, tyro.conf.Positional],
@@ -250,10 +257,11 @@ def _tell_its_end(script: Script, recording: Recording, console: Console) -> Non
             "  next      run it by itself; name the interpreter that it is written for by --python"
         )
     elif not meta.environments:
-        words = (
-            f"{name} made no environment by gymnasium.make or gym.make\n"
-            "  next      give it the arguments with which it trains, after --"
-        )
+        elsewhere = ELSEWHERE in meta.notes
+        words = f"{name} made no environment by gymnasium.make or gym.make"
+        words += " in its own process" if elsewhere else ""
+        words += "\n  next      give it the arguments with which it trains, after --"
+        words += ", and no other processes" if elsewhere else ""
     elif not meta.optimizer_steps:
         large = dict.fromkeys(
             f"{one.argument or one.name} {one.value:,} ({one.place})"

@@ -20,6 +20,9 @@ from probes.scripts.project import configurations_of, copy_of, modules_of, proje
 
 HOOK: Final = Path(probes.observer.__file__).parent / "hook"
 GRACE_S: Final = 30.0  # for starting and writing, beyond the seconds that a script may train
+ELSEWHERE: Final = (
+    "environments were stepped in a process that the script started, which was not looked into"
+)
 TOLD_LINES: Final = 3  # of a script's last words
 
 
@@ -117,6 +120,8 @@ def observe(script: Script, plan: Plan, folder: Path) -> Recording:
         recording = read_recording(out)
     except RecordingError as error:
         raise ScriptError(_unrecorded(script, told, code)) from error
+    if (folder / "recording-child").exists():
+        recording.meta.notes.append(ELSEWHERE)
     if linked:
         recording.meta.notes.append(
             f"linked, not copied: {', '.join(linked[:3])}, {len(linked)} in all"

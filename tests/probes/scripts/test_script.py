@@ -56,6 +56,35 @@ def test_every_check_of_recordings_has_a_fault_that_turns_it_red():
         assert sum(bool(fault.code) for fault in faults.values()) >= FEWEST, script
 
 
+TWO_TRAINED = """
+import gymnasium, torch
+env = gymnasium.make("CartPole-v1")
+first, second = (torch.nn.Sequential(torch.nn.Linear(4, 2)) for _ in range(2))
+rows = [env.reset()[0]]
+for _ in range(100):
+    rows.append(env.step(0)[0])
+    for network in (first, second):
+        optimizer = torch.optim.SGD(network.parameters(), 0.1)
+        values = network(torch.as_tensor(rows[-2:]))
+        optimizer.zero_grad()
+        values.mean().backward()
+        optimizer.step()
+"""
+
+
+def test_which_network_is_meant_is_asked_where_several_are_trained(tmp_path, called):
+    (tmp_path / "train.py").write_text(TWO_TRAINED)
+    words = ("script", str(tmp_path / "train.py"), "--updates", "0")
+    ended, out, errors = called(main, *words)
+    assert ended == 4
+    assert "several networks are trained: first (100 updates), second (100 updates)" in out + errors
+    ended, out, _ = called(main, *words, "--online", "second")
+    assert "second is trained" in out
+    ended, out, errors = called(main, *words, "--online", "third")
+    assert ended == 4
+    assert "expected a network of first" in out + errors
+
+
 @pytest.mark.parametrize(
     ("text", "code", "words"),
     [
@@ -64,6 +93,13 @@ def test_every_check_of_recordings_has_a_fault_that_turns_it_red():
          "train.py broke at train.py:4: ZeroDivisionError"),
         ("import sys\nsys.exit('no data here')", 4, "none was made"),
         ("import os\nos.abort()", 4, "it was ended by SIGABRT"),
+        ("import os, gymnasium\nif os.fork() == 0:\n    env = gymnasium.make('CartPole-v1')\n"
+         "    env.reset()\n    env.step(0)\n    raise SystemExit\nos.wait()", 4,
+         "no environment by gymnasium.make or gym.make in its own process"),
+        ("import gymnasium\nenv = gymnasium.make('CartPole-v1')\nmin_memory = 7_000\n"
+         "while True:\n    env.reset()\n    env.step(0)", 4, "min_memory 7,000 (train.py:3)"),
+        ("import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--game', "
+         "required=True)\nparser.parse_args()", 4, "give it the arguments with which it trains"),
         ("input('name? ')", 4, "train.py broke at train.py:1: EOFError"),
     ],
 )  # fmt: skip
