@@ -44,6 +44,9 @@ from dqn_harness.commands import COMMANDS as COMMAND_NAMES
 from probes.faults.catalogue import fault_named
 from probes.subjects.core import Parts
 from tests.dqn_core.small import small
+from tests.probes.scripts.planted import PLANTED as PLANTED_IN_SCRIPTS
+from tests.probes.scripts.planted import planted
+from tests.probes.scripts.specimens import CONSTANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -54,16 +57,17 @@ BORDERS = ("┏", "┃", "┡", "└")  # of tables, and their headings
 WIDTH = 118  # columns of a sample
 SLOW_LIMIT_S, QUICK_LIMIT_S = 3_600, 120
 INTERRUPTED = 2  # exit code
-# Minutes each; those of Pong need ale-py too.
+# A minute each, or more.
 SLOW = (
     "dqn-harness probes --red",
     "dqn-harness regress --game cartpole",
     "dqn-harness regress --game cartpole --fault no-terminal-mask",
-    "dqn-harness regress --game pong",
+    "dqn-harness script train.py",
 )
 # How many lines of a command's output are shown, the first and the last ones.
 SHOWN = {
-    "diff": (6, 0),
+    "diff": (4, 0),
+    "script": (5, 6),
     "probes": (2, 4),
     "bless": (0, 1),
     "gate": (1, 0),
@@ -171,6 +175,8 @@ def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     for name, block in python_blocks(TEXT).items():
         (folder / name).write_text(block)
+    fault = PLANTED_IN_SCRIPTS[CONSTANTS]["limit-taken-for-an-end"]
+    planted(CONSTANTS, fault, folder / "script").rename(folder / "train.py")
     for name, seeds in (("healthy", range(1, 10)), ("change", range(101, 106))):
         for seed in seeds:
             write_monitor(folder / name / f"seed{seed}", seed)

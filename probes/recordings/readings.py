@@ -41,19 +41,19 @@ def _readings(facts: Facts) -> Iterator[Reading]:
         why = f"{steps} steps of an optimizer, none after a call of a network with Q-values"
         yield Reading("updates", f"{NOT_SEEN}: {why}", seen=False)
         return
-    yield _recognised(facts.recording)
-    yield from _learning(facts)
     for name, read in OF_ROWS.items():
         try:
             yield from read(facts)
         except NotSeenError as missing:
             yield Reading(name, f"{NOT_SEEN}: {missing}", PUBLISHED.get(name, ""), seen=False)
+    yield from _learning(facts)
     yield from _exploration(facts)
     if facts.recording.plays_games:
         try:
             yield from frame_readings(facts)
         except NotSeenError as missing:
             yield Reading("frames", f"{NOT_SEEN}: {missing}", seen=False)
+    yield from _rows(facts)
 
 
 def _environments(recording: Recording) -> Reading:
@@ -106,8 +106,12 @@ def _clipping(updates: list[Update]) -> str:
 
 
 def _rows(facts: Facts) -> Iterator[Reading]:
-    real = int((facts.spans.length > 0).sum())
-    yield Reading("replayed rows that are steps", f"{real:,} of {len(facts.rows.tag):,}", "all")
+    yield _recognised(facts.recording)
+    try:
+        real, rows = int((facts.spans.length > 0).sum()), len(facts.rows.tag)
+        yield Reading("replayed rows that are steps", f"{real:,} of {rows:,}", "all")
+    except NotSeenError as missing:
+        yield Reading("replayed rows that are steps", f"{NOT_SEEN}: {missing}", "all", seen=False)
 
 
 def _target(facts: Facts) -> Iterator[Reading]:
@@ -211,7 +215,6 @@ def _plain(value: Any) -> str:
 
 # What is read off replayed rows, and what it is called where it was not seen.
 OF_ROWS: Final[dict[str, Callable[[Facts], Iterator[Reading]]]] = {
-    "replayed rows": _rows,
     "target": _target,
     "target network": _target_network,
     "replay memory": _replay,

@@ -14,35 +14,28 @@ from typing import Annotated, Final, NamedTuple
 
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from probes.checks.registry import CHECKS
 from probes.diagnosis.diagnose import diagnose, load_dictionary, pattern
 from probes.diagnosis.show_report import exit_code, show_report
-from probes.recordings.asked import surprises
 from probes.recordings.facts import Facts, NotSeenError
 from probes.recordings.judging import as_finding, judged
 from probes.recordings.of_seeds import other_run, same_run
-from probes.recordings.reading import Reading
 from probes.recordings.reading_world import reading_world
-from probes.recordings.readings import readings
-from probes.recordings.recording import Recording
+from probes.recordings.recording import Recording, read_recording
 from probes.scripts.constants import read_settings
 from probes.scripts.learning import findings_in_worlds
-from probes.scripts.observed import ELSEWHERE, Plan, Script, ScriptError, observe
-from probes.scripts.settings import seeded_otherwise, settings_of, shortened
+from probes.scripts.observed import Plan, Script, ScriptError, observe
+from probes.scripts.settings import seeded_otherwise, shortened
+from probes.scripts.show_recording import AT_THE_BUDGET, show_failure, show_recording
 from reports.command_line import run_function
 from reports.schema import SCHEMA_VERSION, ExitCode, Finding, FindingStatus, ProbeReport
 
+SEAL: Final = "seal.json"
 OWN: Final = "--"  # what follows is the script's
 OFTEN: Final = 0.1  # of the updates, in which another network is no slip
-# Whole numbers that may be what a script waits for.
-FEWEST_HIDING: Final = 400
-MOST_HIDING: Final = 200_000
-AT_THE_BUDGET: Final = "at the budget"
 LONGER: Final = 5
 MOST_ATTEMPTS: Final = 4  # at settings under which everything is seen
-ENOUGH: Final = (AT_THE_BUDGET, "by itself")
 SAME_RUN: Final = "seeding.same-seed-same-run"
 OTHER_RUN: Final = "seeding.other-seed-other-run"
 
@@ -90,7 +83,8 @@ def main(words: Sequence[str], called: str) -> ExitCode:
         """Runs a script as it is in a world of ours, and tells what it does.
 
         Args:
-            file: the script, or -m and the name of a module; what follows -- is given to it.
+            file: the script, or -m and the name of a module; what follows -- is given to it. A
+                folder with a recording is judged as it is.
             python: the interpreter that runs it, such as .venv/bin/python of its project; the one
                 of this command, if not given.
             steps: of its environments, after which it is stopped while it is read.
@@ -101,6 +95,8 @@ def main(words: Sequence[str], called: str) -> ExitCode:
             constants: another value for a constant of the script, such as GAMMA=0.9; may be given
                 again.
         """
+        if (file / SEAL).is_file():
+            return show_kept(file, online)
         chosen = Script(file, own, python or sys.executable, read_settings(constants), module)
         return show_script(chosen, Work(steps, updates, seconds, online), keep)
 
@@ -138,12 +134,8 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
         script, plan, recording = _recorded(script, work, folder, console)
         facts = Facts(recording, work.online)
         _refuse_several(facts, work.online)
-        console.print(_table(script, readings(facts)))
-        for surprise in surprises(recording):
-            console.print(f"asked for: {surprise}", markup=False)
-        for note in recording.meta.notes:
-            console.print(f"note: {note}", markup=False, style="dim")
-        _tell_its_end(script, recording, console)
+        show_recording(facts, script.path.name, console)
+        show_failure(script, recording, console)
         if not recording.meta.optimizer_steps:
             return ExitCode.USAGE
         findings = list(judged(facts))
@@ -156,11 +148,33 @@ def show_script(script: Script, work: Work, keep: Path | None) -> ExitCode:
                 script, facts, work.updates, work.seconds, folder,
                 say=lambda words: console.print(words, markup=False, style="dim"),
             )  # fmt: skip
+    return _conclude(str(script.path), findings, started, console)
+
+
+def show_kept(folder: Path, online: str) -> ExitCode:
+    """Prints what a recording that was kept shows, without running anything.
+
+    Raises:
+        RecordingError: if it is not whole.
+    """
+    started = time.monotonic()
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    recording = read_recording(folder)
+    facts = Facts(recording, online)
+    _refuse_several(facts, online)
+    show_recording(facts, Path(recording.meta.arguments[0]).name, console)
+    if not recording.meta.optimizer_steps:
+        return ExitCode.USAGE
+    return _conclude(str(folder), list(judged(facts)), started, console)
+
+
+def _conclude(subject: str, findings: list[Finding], started: float, console: Console) -> ExitCode:
+    """Prints what is wrong and which component it points to."""
     suspicions, experiment = diagnose(
         pattern(findings), load_dictionary(), tried=[check.code for check in CHECKS]
     )
     report = ProbeReport(
-        schema_version=SCHEMA_VERSION, subject=str(script.path), seed=0, findings=findings,
+        schema_version=SCHEMA_VERSION, subject=subject, seed=0, findings=findings,
         suspicions=suspicions, experiment=experiment, wall_s=time.monotonic() - started,
     )  # fmt: skip
     show_report(report, console, news_only=True)
@@ -235,45 +249,3 @@ def _run_again(script: Script, plan: Plan, recording: Recording, folder: Path) -
         yield as_finding(OTHER_RUN, "no argument and no constant is called seed")
     else:
         yield as_finding(OTHER_RUN, other_run(recording, observe(other, plan, folder / "seed")))
-
-
-def _table(script: Script, found: Sequence[Reading]) -> Table:
-    table = Table(f"{script.path.name} does", "as observed", "Mnih et al. 2015")
-    for reading in found:
-        table.add_row(reading.name, reading.found, reading.published,
-                      style=None if reading.seen else "yellow")  # fmt: skip
-    return table
-
-
-def _tell_its_end(script: Script, recording: Recording, console: Console) -> None:
-    meta = recording.meta
-    took = f"{meta.steps:,} steps and {len(meta.optimizer_steps):,} updates"
-    console.print(f"{took}, {meta.processor_s:.1f} s; ended {meta.ended}", markup=False)
-    name, where = script.path.name, f" at {meta.place}" if meta.place else ""
-    if meta.ended not in ENOUGH and not meta.ended.startswith("after"):
-        versions = ", ".join(f"{name} {version}" for name, version in meta.versions.items())
-        words = (
-            f"{name} broke{where}: {meta.ended}\n  with      {versions}\n"
-            "  next      run it by itself; name the interpreter that it is written for by --python"
-        )
-    elif not meta.environments:
-        elsewhere = ELSEWHERE in meta.notes
-        words = f"{name} made no environment by gymnasium.make or gym.make"
-        words += " in its own process" if elsewhere else ""
-        words += "\n  next      give it the arguments with which it trains, after --"
-        words += ", and no other processes" if elsewhere else ""
-    elif not meta.optimizer_steps:
-        large = dict.fromkeys(
-            f"{one.argument or one.name} {one.value:,} ({one.place})"
-            for one in settings_of(script)
-            if FEWEST_HIDING <= one.value <= MOST_HIDING
-        )
-        words = f"{name} took {meta.steps:,} steps, and none of an optimizer of torch"
-        words += f"\n  has       {', '.join(list(large)[:8])}" if large else ""
-        words += (
-            "\n  next      a smaller warm-up, by its own arguments after --, by --set NAME=VALUE, "
-            "or more --steps"
-        )
-    else:
-        return
-    console.print(words, markup=False, style="red")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from probes.recordings.judging import as_finding
 from probes.recordings.recording import Recording
 from probes.recordings.solved import LEARNED_IN, Learner, as_table, learned_as_solved, learner_of
 from probes.scripts.observed import Plan, Script, ScriptError, observe
+from probes.scripts.settings import lengthened
 from reports.schema import Finding
 
 AT_A_TIME: Final = 2
@@ -46,13 +48,18 @@ def findings_in_worlds(
             code: pool.submit(_recorded, script, code, updates, seconds, folder / code)
             for code in LEARNED_IN
         }
+        started = time.monotonic()
         for number, (code, run) in enumerate(runs.items()):
-            say(f"{number} of {len(runs)} worlds")
+            spent = time.monotonic() - started
+            left = f", about {spent / number * (len(runs) - number):.0f} s left" if number else ""
+            say(f"{number} of {len(runs)} worlds{left}")
             try:
                 found = _judged(code, run.result(), learner)
                 if not found.holds:  # it may only have needed longer
                     again = folder / f"{code}.longer"
-                    longer = _recorded(script, code, LONGER * updates, LONGER * seconds, again)
+                    by_itself = run.result().meta.ended == "by itself"
+                    going_on = lengthened(script) if by_itself else script
+                    longer = _recorded(going_on, code, LONGER * updates, LONGER * seconds, again)
                     found = _judged(code, longer, learner)
                 yield as_finding(code, found)
             except (NotSeenError, ScriptError) as missing:

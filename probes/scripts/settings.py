@@ -31,13 +31,19 @@ SYNC: Final = re.compile(
 MEMORY: Final = re.compile(
     r"(buffer|mem\w*|replay|rb)_?(size|cap\w*|len\w*)?$|capacity|maxlen", re.IGNORECASE
 )
+LENGTH: Final = re.compile(
+    r"(num|n|total|max|train\w*)_?(episodes?|epochs?|games|(time)?_?steps|frames)$"
+    r"|^(episodes?|epochs?|games|total_?steps|time_?steps)$",
+    re.IGNORECASE,
+)
 SEED: Final = re.compile(r"^(random_?|manual_?)?seed$", re.IGNORECASE)
 # Steps, whatever the script counts syncs in, and rows.
 FEW: Final = {"warmup": 200, "sync": 25, "memory": 20_000}
 # From which on a setting hides what it does: batches are taken for warm-ups otherwise.
 MANY: Final = {"warmup": 301, "sync": 51, "memory": 50_000}
-NAMES: Final = {"warmup": WARMUP, "sync": SYNC, "memory": MEMORY}
+NAMES: Final = {"warmup": WARMUP, "sync": SYNC, "memory": MEMORY, "length": LENGTH}
 BATCH: Final = re.compile(r"batch", re.IGNORECASE)
+LONG: Final = 1_000_000  # steps or episodes that no run comes to the end of
 LARGE_BATCH: Final = 1_025
 OTHER_SEED: Final = 20_262
 PARSERS_OF_FIELDS: Final = frozenset({"tyro", "simple_parsing", "transformers", "jsonargparse"})
@@ -111,6 +117,16 @@ def shortened(script: Script, kinds: Sequence[str]) -> tuple[Script, list[str]]:
                 f"{one.argument or one.name} {fewest[kind]} (is {one.value:,}, {one.place})"
             )
     return script, told
+
+
+def lengthened(script: Script) -> Script:
+    """The script with more steps or episodes than it is stopped after, where they have a name."""
+    for one in settings_of(script):
+        key = one.name.replace("-", "_").lower()
+        given = one.name in script.constants or _given(script, one.argument)
+        if NAMES["length"].search(key) and 1 < one.value < LONG and not given:
+            script = _with(script, one, LONG)
+    return script
 
 
 def seeded_otherwise(script: Script) -> Script | None:

@@ -109,3 +109,16 @@ def test_what_does_not_train_is_told_in_a_sentence(tmp_path, called, text, code,
     assert ended == code, out + errors
     assert words in out + errors
     assert "observer" not in out + errors
+
+
+def test_a_kept_recording_is_judged_again_without_running_anything(tmp_path, called):
+    fault = PLANTED[CONSTANTS]["limit-taken-for-an-end"]
+    recorded_run(planted(CONSTANTS, fault, tmp_path / "mine"), tmp_path / "seen")
+    ended, out, _ = called(main, "script", str(tmp_path / "seen" / "recording"))
+    assert ended == 1
+    assert "constants.py does" in out
+    assert "termination.time-limit-is-no-end" in out
+    (tmp_path / "seen" / "recording" / "meta.json").write_bytes(b"{}")
+    ended, out, errors = called(main, "script", str(tmp_path / "seen" / "recording"))
+    assert ended == 4
+    assert "not as it was recorded" in out + errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from probes.scripts.observed import Script
-from probes.scripts.settings import OTHER_SEED, seeded_otherwise, settings_of, shortened
+from probes.scripts.settings import OTHER_SEED, lengthened, seeded_otherwise, settings_of, shortened
 from tests.probes.scripts.specimens import ARGUMENTS, CONSTANTS, FRAMES
 
 
@@ -78,6 +78,12 @@ def test_a_period_of_syncs_is_known_by_many_names(tmp_path, name):
 def test_what_hides_nothing_is_left_alone(tmp_path, text):
     script = _script(tmp_path, text)
     assert shortened(script, ["warmup", "sync"]) == (script, [])
+
+
+@pytest.mark.parametrize("name", ["num_episodes", "TOTAL_STEPS", "n_games", "episodes"])
+def test_a_script_that_ends_early_is_given_more_to_do(tmp_path, name):
+    assert lengthened(_script(tmp_path, f"{name} = 50\n")).constants == {name: "1000000"}
+    assert lengthened(_script(tmp_path, "eps_steps = 50\nGAMES = 1\n")).constants == {}
 
 
 def test_what_the_owner_gave_is_left_alone():
