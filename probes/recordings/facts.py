@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from probes.recordings.cadence import (
     syncs_of,
     taken_at,
 )
-from probes.recordings.recording import Integers, Recording, Vector
+from probes.recordings.recording import UNKNOWN, Integers, Recording, Vector
 from probes.recordings.spans import Spans, spans_of
 from probes.recordings.targets import Target, fitted_target
 from probes.recordings.updates import (
@@ -28,6 +29,8 @@ from probes.recordings.updates import (
     roles_of,
     updates_of,
 )
+
+RECOGNISED: Final = 0.8  # of the observations, before rows are judged that may be others
 
 
 class NotSeenError(Exception):
@@ -74,6 +77,17 @@ class Facts:
         meta = self.recording.meta
         return min(meta.network_names[network], key=len, default=meta.networks[network])
 
+    def require_recognised(self) -> None:
+        """Leaves judging to recordings whose observations can be told.
+
+        Raises:
+            NotSeenError: if too few of them can.
+        """
+        tags = self.recording.row_tags
+        share = float((tags != UNKNOWN).mean()) if len(tags) else 0.0
+        if share < RECOGNISED:
+            raise NotSeenError(f"{share:.0%} of the observations were recognised")
+
     @cached_property
     def roles(self) -> Roles:
         """Which network is which."""
@@ -86,6 +100,7 @@ class Facts:
         Raises:
             NotSeenError: if no row of it was recognised.
         """
+        self.require_recognised()
         found = replayed_rows(self.recording, self.updates, self.roles)
         if not len(found.tag):
             raise NotSeenError("next values of no update were seen")
@@ -155,6 +170,7 @@ class Facts:
     @cached_property
     def gradients(self) -> tuple[Vector, Integers]:
         """The gradient that came back to each row whose step is known, [N, A], and its action."""
+        self.require_recognised()
         actions = {int(step[2]): int(step[5]) for step in self.recording.steps}
         found, taken = [], []
         for update in self.updates:

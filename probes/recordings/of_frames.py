@@ -18,6 +18,7 @@ from probes.recordings.recording import UNKNOWN, Integers, Vector
 from probes.recordings.screens import EMPTY, NO_FRAME, ShownPlanes, shown_planes
 
 SKIP: Final = 4  # raw frames of a step, Mnih et al. 2015, extended data table 1
+ENOUGH_KNOWN: Final = 0.8  # of the planes, before anything is said of them
 MOST: Final = 0.9  # of all: ends within a step leave some that are otherwise
 SEEN: Final = 0.02  # of the way from black to white
 FAR_APART: Final = 0.5  # black and white, of what a row's numbers span
@@ -48,7 +49,11 @@ def planes_of(facts: Facts) -> ShownPlanes:
         NotSeenError: if no frames can be read in them.
     """
     games_of(facts)
-    return max((planes for _, planes in facts.recording.screens), key=lambda one: len(one.newest))
+    planes = max((planes for _, planes in facts.recording.screens), key=lambda x: len(x.newest))
+    known = float((planes.newest != NO_FRAME).mean())
+    if known < ENOUGH_KNOWN:
+        raise NotSeenError(f"frames are recognised in {known:.0%} of the planes")
+    return planes
 
 
 def steps_of_four_frames(facts: Facts) -> Outcome:

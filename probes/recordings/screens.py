@@ -147,7 +147,13 @@ def _read(
 
 def _bounds(planes: Pixels) -> Bounds | None:
     """The rows and columns of pixels, of planes [N, P, H, W], in which pictures change."""
-    changes = planes.std(axis=0).max(axis=0)
+    # Planes with nothing on them, as those before a game begins, would make all of it change.
+    shows = np.ptp(planes, axis=(2, 3)) > 0
+    changes = np.max(
+        [planes[shows[:, plane], plane].std(axis=0) for plane in np.flatnonzero(shows.any(axis=0))]
+        or [np.zeros(planes.shape[2:])],
+        axis=0,
+    )
     inside = changes > CHANGES * changes.max(initial=0.0)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if len(rows) < 2 * len(DIVISORS) or len(columns) < 2 * max(DIVISORS):

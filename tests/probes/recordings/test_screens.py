@@ -98,6 +98,15 @@ def test_levels_of_colours_and_greys_are_read():
     )
 
 
+def test_stacks_that_begin_with_nothing_are_read():
+    rows = np.stack([_stack(int(n), _resized) for n in NEWEST])
+    for missing in (1, 2, 3):
+        rows[missing::4, :missing] = 0
+    found = shown_planes(rows, SHOWN)
+    np.testing.assert_array_equal(found.newest[:, 3], NEWEST)
+    assert (found.newest == EMPTY).sum() == 30 * 6
+
+
 def test_noise_is_no_game():
     rows = np.random.default_rng(2).integers(0, 255, (50, 84, 84))
     found = shown_planes(rows, SHOWN)
