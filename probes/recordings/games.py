@@ -88,15 +88,17 @@ def played_games(
         ended = bool(len(rows)) and int(rows[-1, 7]) in (TERMINATED, TRUNCATED)
         at_a_loss = bool(len(rows)) and LIFE_LOST in rows[-skip:, 7]
         early += not last_of_all and not ended and at_a_loss and lost < lives
-        waiting = False  # for the agent's next step, after a lost life
+        waiting, last_lost = False, -1  # for the agent's next step, after a lost life
         for first, last in pairwise(_observed(places, len(tags), skip)):
             part = rows[first:last]
             begun_anew, waiting = waiting, waiting and tags[first] not in stood
             if waiting:
+                if last_lost != tags[first] and tags[first] in known:
+                    first_seen.add(tags[first])  # it was shown, and no step from it was replayed
                 continue
             if begun_anew:
                 first_seen.add(tags[first])
-            waiting = LIFE_LOST in part[:, 7]
+            waiting, last_lost = LIFE_LOST in part[:, 7], tags[last]
             end = max((int(one) for one in part[:, 7]), key=lambda one: SEVERITY[one])
             steps.append(
                 [part[-1, 0], part[0, 1], tags[first], tags[last], 0, part[0, 5],

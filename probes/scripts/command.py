@@ -248,4 +248,6 @@ def _run_again(script: Script, plan: Plan, recording: Recording, folder: Path) -
     if other is None:
         yield as_finding(OTHER_RUN, "no argument and no constant is called seed")
     else:
-        yield as_finding(OTHER_RUN, other_run(recording, observe(other, plan, folder / "seed")))
+        found = other_run(recording, observe(other, plan, folder / "seed"))
+        # A constant of that name may be another one than the seed that is used.
+        yield as_finding(OTHER_RUN, found, advises=other.arguments == script.arguments)

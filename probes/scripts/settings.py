@@ -136,6 +136,9 @@ def seeded_otherwise(script: Script) -> Script | None:
             own = list(script.arguments)
             own[place + 1] = str(OTHER_SEED)
             return replace(script, arguments=tuple(own))
+    words = script.path.read_text("utf-8", errors="surrogateescape")
+    if re.search(r"""["']--seed["']""", words):  # whatever its default is
+        return replace(script, arguments=(*script.arguments, "--seed", str(OTHER_SEED)))
     for one in settings_of(script):
         if SEED.match(one.name):
             return _with(script, one, OTHER_SEED)
