@@ -37,14 +37,17 @@ def replace_make(module: ModuleType, recorder: Recorder) -> None:
 
     def make(id: Any, *args: Any, **kwargs: Any) -> Any:  # as it is called
         name = id if isinstance(id, str) else str(getattr(id, "id", id))
-        found = _asked_for(real, id, args, kwargs, recorder)
+        found, built = _asked_for(real, id, args, kwargs, recorder)
+        if found is None:
+            recorder.note(f"{name} has other spaces than vectors and numbers: it was left alone")
+            return built
         made: dict[str, Any] = {"id": name, "arguments": _plain(kwargs)}
         if isinstance(found, Game):
             environment = games(found, kwargs.get("render_mode"))
             made.update(size=0, actions=len(found.meanings), game=facts_of(found))
         else:
             size, actions = found
-            environment = worlds(size, actions, kwargs.get("render_mode"))
+            environment = worlds(size, actions, kwargs.get("render_mode"), built)
             made.update(size=size, actions=actions)
         environment.spec = _spec(module, name)
         recorder.environments.append(made)
@@ -103,11 +106,17 @@ def _make_vec(module: ModuleType, make: Any) -> Any:
 
 def _asked_for(
     real: Any, id: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder
-) -> Any:
-    """A game, or the size of an environment's observations and the number of its actions."""
+) -> tuple[Any, Any]:
+    """A game, or the size of an environment's observations and the number of its actions.
+
+    Returns:
+        That, or None if it is neither; and the environment that was asked for, if it can be built.
+    """
     quiet = {key: value for key, value in kwargs.items() if key != "render_mode"}
     try:
         built = real(id, *args, **quiet)
+        if not hasattr(built.observation_space, "low") or not hasattr(built.action_space, "n"):
+            return None, real(id, *args, **kwargs)
         spaces = int(np.prod(built.observation_space.shape)), int(built.action_space.n)
         game = game_of(built)
         built.close()
@@ -116,8 +125,8 @@ def _asked_for(
         known = game_called(name)
         taken = "a game of 210 x 160 pixels" if known else "CartPole"
         recorder.note(f"{name} cannot be built here ({error}): it is taken for {taken}")
-        return known or USUAL_SPACES
-    return game or spaces
+        return known or USUAL_SPACES, None
+    return game or spaces, built.unwrapped
 
 
 def _spec(module: ModuleType, name: str) -> Any:
@@ -204,12 +213,19 @@ def _environment_class(module: ModuleType, recorder: Recorder, *, four_values: b
         }
         reward_range = (-float("inf"), float("inf"))
 
-        def __init__(self, size: int, actions: int, render_mode: Any) -> None:
+        def __init__(self, size: int, actions: int, render_mode: Any, built: Any) -> None:
+            self._built = built
             self.render_mode = render_mode
             self._max_episode_steps = EPISODE_STEPS
             self.observation_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
             self.action_space = spaces.Discrete(actions)
             self._tagged = TaggedWorld(len(recorder.environments), size, recorder)
+
+        def __getattr__(self, name: str) -> Any:
+            # Constants of the environment that was asked for, such as CartPole's `x_threshold`.
+            if name.startswith("_") or self.__dict__.get("_built") is None:
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+            return getattr(self._built, name)
 
         def seed(self, seed: Any = None) -> list[Any]:
             """As gym before 0.26 seeds."""

@@ -191,10 +191,11 @@ class Recorder:
 
 
 def _own_place(trace: Any) -> str:
-    """The innermost call in a file that is installed nowhere."""
+    """The innermost call in a file that neither Python nor anybody else installed."""
+    others = ("site-packages", os.path.dirname(__file__), os.path.dirname(os.__file__), "<frozen")
     own = [
         frame
         for frame in traceback.extract_tb(trace)
-        if "site-packages" not in frame.filename and os.path.dirname(__file__) not in frame.filename
+        if not any(other in frame.filename for other in others)
     ]
     return f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else ""
