@@ -67,11 +67,11 @@ SLOW = (
 # How many lines of a command's output are shown, the first and the last ones.
 SHOWN = {
     "diff": (4, 0),
-    "script": (5, 6),
+    "script": (5, 4),
     "probes": (2, 4),
     "bless": (0, 1),
     "gate": (1, 0),
-    "import": (0, 3),
+    "import": (0, 2),
 }
 USUALLY_SHOWN = (0, 2)
 PLANTED = "no-terminal-mask"
@@ -391,7 +391,7 @@ def test_samples_are_shortened_by_rule() -> None:
     assert sample(table, "") == ["│ one │ 2 │"]
     assert sample(lines, "") == ["...", "line 7", "line 8"]
     assert sample("words " * 40, "") == [("words " * 19).strip() + " ..."]
-    assert sample(lines, "dqn-harness diff --a x")[-2:] == ["line 5", "..."]
+    assert sample(lines, "dqn-harness diff --a x")[-2:] == ["line 3", "..."]
     assert sample("seed 1     100\n===========", "") == ["seed 1  100", "====="]
 
 
