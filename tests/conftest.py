@@ -15,11 +15,6 @@ for name in [name for name in os.environ if name.startswith(("HARNESS_", "DQN_HA
 # Set before anything imports torch, so that tests without torch need not pay for its import.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-# Coverage is measured in the processes of the tests, and in those that a test starts only where
-# that is asked for: it takes 0.7 s of each, a third of the time of all tests.
-if "PYTEST_XDIST_WORKER" in os.environ and os.environ.get("COVERAGE") != "every":
-    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-
 hypothesis.settings.register_profile("house", derandomize="CI" in os.environ, deadline=None)
 hypothesis.settings.load_profile("house")
 

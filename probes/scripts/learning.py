@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +13,13 @@ from probes.recordings.facts import Facts, NotSeenError
 from probes.recordings.judging import as_finding
 from probes.recordings.recording import Recording
 from probes.recordings.solved import LEARNED_IN, Learner, as_table, learned_as_solved, learner_of
-from probes.scripts.observed import Plan, Script, ScriptError, observe
+from probes.scripts.observed import Plan, Script, ScriptError, end_all_runs, observe
 from probes.scripts.settings import lengthened
 from reports.schema import Finding
 
 AT_A_TIME: Final = 2
 LONGER: Final = 3
+BY_ITSELF: Final = "by itself"
 MOST_STEPS: Final = 30_000  # of environments; a script that learns this rarely is stopped
 
 
@@ -49,21 +50,34 @@ def findings_in_worlds(
             for code in LEARNED_IN
         }
         started = time.monotonic()
-        for number, (code, run) in enumerate(runs.items()):
-            spent = time.monotonic() - started
-            left = f", about {spent / number * (len(runs) - number):.0f} s left" if number else ""
-            say(f"{number} of {len(runs)} worlds{left}")
-            try:
-                found = _judged(code, run.result(), learner)
-                if not found.holds:  # it may only have needed longer
-                    again = folder / f"{code}.longer"
-                    by_itself = run.result().meta.ended == "by itself"
-                    going_on = lengthened(script) if by_itself else script
-                    longer = _recorded(going_on, code, LONGER * updates, LONGER * seconds, again)
-                    found = _judged(code, longer, learner)
-                yield as_finding(code, found)
-            except (NotSeenError, ScriptError) as missing:
-                yield as_finding(code, str(missing).splitlines()[0])
+        try:
+            for number, (code, run) in enumerate(runs.items()):
+                spent = time.monotonic() - started
+                left = spent / max(number, 1) * (len(runs) - number)
+                about = f", about {left:.0f} s left" if number else ""
+                say(f"{number} of {len(runs)} worlds{about}")
+                yield _found(script, code, run, updates, seconds, learner, folder)
+        except BaseException:  # as an interruption, which ends what runs, too
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all_runs()
+            raise
+
+
+def _found(
+    script: Script, code: str, run: Future[Recording], updates: int, seconds: float,
+    learner: Learner, folder: Path,
+) -> Finding:  # fmt: skip
+    """Of one world; a run that comes to other values is made once more, and longer."""
+    try:
+        found = _judged(code, run.result(), learner)
+        if not found.holds:
+            going_on = lengthened(script) if run.result().meta.ended == BY_ITSELF else script
+            again = folder / f"{code}.longer"
+            longer = _recorded(going_on, code, LONGER * updates, LONGER * seconds, again)
+            found = _judged(code, longer, learner)
+    except (NotSeenError, ScriptError) as missing:
+        return as_finding(code, str(missing).splitlines()[0])
+    return as_finding(code, found)
 
 
 def _recorded(script: Script, code: str, updates: int, seconds: float, folder: Path) -> Recording:

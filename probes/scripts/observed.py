@@ -20,6 +20,7 @@ from probes.scripts.project import configurations_of, copy_of, modules_of, proje
 
 HOOK: Final = Path(probes.observer.__file__).parent / "hook"
 GRACE_S: Final = 30.0  # for starting and writing, beyond the seconds that a script may train
+_RUNNING: Final[set[int]] = set()  # process groups of the scripts that run now
 ELSEWHERE: Final = (
     "environments were stepped in a process that the script started, which was not looked into"
 )
@@ -140,13 +141,20 @@ def _run(
             stderr=subprocess.STDOUT, start_new_session=True,
         ) as process,
     ):  # fmt: skip
+        _RUNNING.add(process.pid)
         try:
             return process.wait(limit_s)
         except subprocess.TimeoutExpired:
             return -signal.SIGKILL
         finally:  # its children, too
-            if process.poll() is None or process.returncode:
-                _end_all(process.pid)
+            _RUNNING.discard(process.pid)
+            _end_all(process.pid)
+
+
+def end_all_runs() -> None:
+    """Ends every script that runs now, with its children."""
+    for group in list(_RUNNING):
+        _end_all(group)
 
 
 def _end_all(group: int) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
+
+import psutil
 import pytest
 
 from probes.recordings.facts import Facts
@@ -43,3 +49,19 @@ def test_what_is_not_read_is_in_no_world(recorded_frames, tmp_path):
     assert {one.check for one in found} == LEARNED_IN.keys()
     assert {one.status.value for one in found} == {"skip"}
     assert "a game of frames is played" in found[0].actual
+
+
+def test_an_interruption_ends_what_runs(tmp_path):
+    shutil.copy2(ARGUMENTS, tmp_path)
+    command = [sys.executable, "-m", "probes", "script", str(tmp_path / "arguments.py")]
+    with subprocess.Popen(
+        [*command, "--keep", str(tmp_path / "kept")], stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("0 of "):
+                process.send_signal(signal.SIGINT)
+                break
+        assert process.wait(30) == 2
+    kept = str(tmp_path / "kept")
+    left = [p for p in psutil.process_iter(["cmdline", "cwd"]) if kept in (p.info["cwd"] or "")]
+    assert left == []
