@@ -37,7 +37,7 @@ def test_values_are_held_against_those_of_what_the_script_does(
     facts = Facts(recorded_run(script, tmp_path / "read"))
     said = []
     (found,) = findings_in_worlds(
-        Script(script, OWN), facts, 1_000, 60, tmp_path / "worlds", said.append
+        Script(script, OWN), facts, 600, 60, tmp_path / "worlds", said.append
     )
     assert (found.check, found.status.value) == (TWO_ENDS, status)
     assert words in found.expected + found.actual

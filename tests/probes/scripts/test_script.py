@@ -20,7 +20,6 @@ from tests.probes.scripts.specimens import ARGUMENTS, CONSTANTS, FRAMES, recorde
 ALL = [(script, name) for script, faults in PLANTED.items() for name in faults]
 SAMPLE = [
     (ARGUMENTS, "mask-missing"),
-    (ARGUMENTS, "rewards-clipped"),
     (CONSTANTS, "double-exchanged"),
     (FRAMES, "last-reward-alone"),
 ]
