@@ -34,7 +34,11 @@ Bounds = tuple[int, int, int, int]
 NO_FRAME: Final = -1  # of a plane that shows none that can be read
 EMPTY: Final = -2  # of a plane with nothing on it
 MOST_PLANES: Final = 16
-CHANGES: Final = 0.5  # of the largest deviation: pixels inside the bands change so much
+# Each cell of the bands is lit in one of 7 to 13 pictures; a pixel is in them if it changes in more
+# than this share of those in which the one that changes most does.
+CHANGES: Final = 0.35
+FAR: Final = 0.1  # of the way from black to white
+MOST_ROWS: Final = 400  # in which bands are looked for
 LIT_SHARE: Final = 0.35  # of the brightest cell: a mean of two frames shows half of it
 MOST_APART: Final = 64  # frames between two that one plane shows
 
@@ -147,10 +151,11 @@ def _read(
 
 def _bounds(planes: Pixels) -> Bounds | None:
     """The rows and columns of pixels, of planes [N, P, H, W], in which pictures change."""
+    some = planes[:: max(1, len(planes) // MOST_ROWS)]
     # Planes with nothing on them, as those before a game begins, would make all of it change.
-    shows = np.ptp(planes, axis=(2, 3)) > 0
+    shows = np.ptp(some, axis=(2, 3)) > 0
     changes = np.max(
-        [planes[shows[:, plane], plane].std(axis=0) for plane in np.flatnonzero(shows.any(axis=0))]
+        [_changing(some[shows[:, plane], plane]) for plane in np.flatnonzero(shows.any(axis=0))]
         or [np.zeros(planes.shape[2:])],
         axis=0,
     )
@@ -159,6 +164,13 @@ def _bounds(planes: Pixels) -> Bounds | None:
     if len(rows) < 2 * len(DIVISORS) or len(columns) < 2 * max(DIVISORS):
         return None
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _changing(pictures: Pixels) -> Pixels:
+    """For each pixel, in which share of pictures [N, H, W] it is far from what it usually is."""
+    usual = np.median(pictures, axis=0)
+    found: Pixels = (np.abs(pictures - usual) > FAR * np.ptp(pictures)).mean(axis=0)
+    return found
 
 
 def _middle(first: float, last: float) -> slice:

@@ -414,7 +414,7 @@ _FRAMES = _of("frames.py", {
     ),
     "some-stored-upside-down": (
         "memory.append((stack, action,",
-        "memory.append((stack if step % 10 else stack[:, ::-1], action,",
+        "memory.append((stack if step % 25 else stack[:, ::-1], action,",
         "observations recognised", "", "replay.frames-are-those-shown",
     ),
     "limit-taken-for-an-end": (
