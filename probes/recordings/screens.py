@@ -34,10 +34,10 @@ Bounds = tuple[int, int, int, int]
 NO_FRAME: Final = -1  # of a plane that shows none that can be read
 EMPTY: Final = -2  # of a plane with nothing on it
 MOST_PLANES: Final = 16
-# Each cell of the bands is lit in one of 7 to 13 pictures; a pixel is in them if it changes in more
-# than this share of those in which the one that changes most does.
-CHANGES: Final = 0.35
-FAR: Final = 0.1  # of the way from black to white
+# Each cell of the bands is lit in one of 7 to 13 pictures. A pixel is in them if it changes as
+# often as that, and at least half as far as the one that changes most.
+OFTEN: Final = 0.05
+CHANGES: Final = 0.5
 MOST_ROWS: Final = 400  # in which bands are looked for
 LIT_SHARE: Final = 0.35  # of the brightest cell: a mean of two frames shows half of it
 MOST_APART: Final = 64  # frames between two that one plane shows
@@ -167,9 +167,9 @@ def _bounds(planes: Pixels) -> Bounds | None:
 
 
 def _changing(pictures: Pixels) -> Pixels:
-    """For each pixel, in which share of pictures [N, H, W] it is far from what it usually is."""
+    """For each pixel of pictures [N, H, W], how far from what it usually is it often comes."""
     usual = np.median(pictures, axis=0)
-    found: Pixels = (np.abs(pictures - usual) > FAR * np.ptp(pictures)).mean(axis=0)
+    found: Pixels = np.quantile(np.abs(pictures - usual), 1 - OFTEN, axis=0)
     return found
 
 
