@@ -44,6 +44,8 @@ class PlayedGames:
         skip: the usual number of raw frames of a step.
         idle: for each game, how many no-ops came before anything else.
         first_seen: frames in which the agent stood first in a game, or after a lost life.
+        places: of each frame the number of its game, and which of that game's frames it is; frames
+            of games that are played at once have numbers by turns.
         ended_by_lives: games that were reset at a lost life although another was left.
         games: that were begun.
     """
@@ -55,6 +57,7 @@ class PlayedGames:
     skip: int
     idle: list[int]
     first_seen: set[int]
+    places: dict[int, tuple[int, int]]
     ended_by_lives: int
     games: int
 
@@ -73,6 +76,7 @@ def played_games(
     """
     segments = _segments(raw, resets)
     shown = [[place for place, tag in enumerate(tags) if tag in known] for tags, _ in segments]
+    newest = {int(rows[0, 1]): number for number, (_, rows) in enumerate(segments)}
     distances = Counter(b - a for places in shown for a, b in pairwise(places))
     skip = distances.most_common(1)[0][0] if distances else 1
     steps, frames, held = [], [], []
@@ -84,7 +88,7 @@ def played_games(
         others = np.flatnonzero(actions != NOOP)
         idle.append(int(others[0]) if len(others) else len(actions))
         lost = int(np.isin(rows[:, 7], (LIFE_LOST, TERMINATED)).sum())
-        last_of_all = number + 1 == len(segments)
+        last_of_all = newest[int(rows[0, 1])] == number
         ended = bool(len(rows)) and int(rows[-1, 7]) in (TERMINATED, TRUNCATED)
         at_a_loss = bool(len(rows)) and LIFE_LOST in rows[-skip:, 7]
         early += not last_of_all and not ended and at_a_loss and lost < lives
@@ -115,7 +119,10 @@ def played_games(
         {name: np.array(found, np.float64)[order] for name, found in rewards.items()},
         np.array(frames, np.int64)[order],
         np.array(held, np.bool_)[order],
-        skip, idle, first_seen, early, len(segments),
+        skip, idle, first_seen,
+        {tag: (number, place) for number, (tags, _) in enumerate(segments)
+         for place, tag in enumerate(tags)},
+        early, len(segments),
     )  # fmt: skip
 
 

@@ -172,20 +172,20 @@ def stacks_span_steps(facts: Facts) -> Outcome:
     """The distances between the frames of a stack."""
     seen = wrong = 0
     usual: Counter[tuple[int, ...]] = Counter()
-    starts = _starts(facts)
     steps = games_of(facts).steps
     cut = set(steps[steps[:, 7] > 0, 3].tolist())  # an end may come within a step
     for stack, games in _stacks(facts):
-        shown = stack[stack >= 0]
-        apart = np.diff(shown)
+        shown = stack[stack >= 0].tolist()
+        game = games.places[shown[-1]][0]
+        # What was left of the game before is another question.
+        places = [games.places[tag][1] for tag in shown if games.places[tag][0] == game]
+        apart = np.diff(places)
         usual[tuple(apart.tolist())] += 1
-        first = _game(starts, shown[-1:])[0]
-        apart = apart[_game(starts, shown[:-1]) == first]  # what was left of the game before
-        first_frame = int(shown[0]) in games.first_seen or shown[0] in starts
-        moved = apart[int(np.argmax(apart != 0)) :] if first_frame and apart.any() else apart
-        moved = moved[:0] if first_frame and not apart.any() else moved
+        # What a game begins with may be there more than once.
+        begins = shown[0] in games.first_seen or games.places[shown[0]][1] == 0
+        moved = apart[apart != 0] if begins else apart
         seen += 1
-        wrong += bool((moved != games.skip).any()) and not cut.intersection(shown.tolist())
+        wrong += bool((moved != games.skip).any()) and not cut.intersection(shown)
     told = " ".join(map(str, usual.most_common(1)[0][0])) if usual else "none"
     repeated = "0" in told.split()
     return Outcome(
@@ -197,14 +197,12 @@ def stacks_span_steps(facts: Facts) -> Outcome:
 
 
 def stacks_begin_anew(facts: Facts) -> Outcome:
-    """Stacks with frames of the game before."""
-    starts = _starts(facts)
+    """Stacks with frames of another game, such as the one before."""
     seen = wrong = 0
-    for stack, _ in _stacks(facts):
-        game = _game(starts, stack[stack >= 0])
+    for stack, games in _stacks(facts):
         seen += 1
-        wrong += len(set(game.tolist())) > 1
-    if len(starts) <= 1:
+        wrong += len({games.places[tag][0] for tag in stack.tolist() if tag >= 0}) > 1
+    if games_of(facts).games <= 1:
         raise NotSeenError("one game was played")
     return Outcome(
         holds=not wrong,
@@ -212,16 +210,6 @@ def stacks_begin_anew(facts: Facts) -> Outcome:
         actual=f"some in {wrong} of {seen} stacks",
         compared=seen,
     )
-
-
-def _starts(facts: Facts) -> Vector:
-    return np.sort(facts.recording.resets[:, 2])
-
-
-def _game(starts: Vector, tags: Integers) -> Integers:
-    """Which game each frame is of, where one environment is played."""
-    found: Integers = np.searchsorted(starts, tags, side="right")
-    return found
 
 
 def replayed_frames_are_those_shown(facts: Facts) -> Outcome:
