@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from probes.recordings.solved import LEARNED_IN
 from probes.scripts import learning
 from probes.scripts.learning import findings_in_worlds
 from probes.scripts.observed import Script
-from tests.probes.scripts.planted import PLANTED, planted
+from tests.probes.scripts.planted import PLANTED, Planted, planted
 from tests.probes.scripts.specimens import ARGUMENTS, OWN, recorded_run
 
 TWO_ENDS = "world.two-ends.vector"
@@ -42,6 +43,39 @@ def test_values_are_held_against_those_of_what_the_script_does(
     assert (found.check, found.status.value) == (TWO_ENDS, status)
     assert words in found.expected + found.actual
     assert said == ["0 of 1 worlds"]
+
+
+# What a bounded or rectified output, or another next value, does to each world.
+LAST = "nn.Linear(64, actions))  # fmt: skip"
+BOUNDED = "nn.Linear(64, actions), nn.Tanh())  # fmt: skip"
+RECTIFIED = "nn.Linear(64, actions), nn.ReLU())  # fmt: skip"
+OF_WORLDS = {
+    "world.constant-reward.vector": (LAST, BOUNDED),
+    "world.two-step-discounting.vector": (LAST, BOUNDED),
+    "world.delayed-reward.vector": (LAST, BOUNDED),
+    TWO_ENDS: (LAST, BOUNDED),
+    "world.reward-by-observation.vector": (LAST, RECTIFIED),
+    "world.reward-by-action.vector": (LAST, RECTIFIED),
+    "world.reward-by-observation-and-action.vector": (LAST, RECTIFIED),
+    "world.branching.vector": (".max(dim=1)", ".min(dim=1)"),
+}
+
+
+def test_each_world_has_a_fault_that_turns_it_red():
+    assert OF_WORLDS.keys() == LEARNED_IN.keys()
+
+
+@pytest.mark.parametrize(
+    "code", OF_WORLDS if os.environ.get("SCRIPTS") == "every" else ["world.branching.vector"]
+)
+def test_a_fault_turns_its_world_red(code, tmp_path, monkeypatch):
+    monkeypatch.setattr(learning, "LEARNED_IN", {code: LEARNED_IN[code]})
+    monkeypatch.setattr(learning, "LONGER", 1)
+    fault = Planted((("arguments.py", *OF_WORLDS[code]),), "", "", code)
+    script = planted(ARGUMENTS, fault, tmp_path / "mine")
+    facts = Facts(recorded_run(script, tmp_path / "read"))
+    (found,) = findings_in_worlds(Script(script, OWN), facts, 800, 60, tmp_path / "w", print)
+    assert (found.check, found.status.value) == (code, "red"), found.actual
 
 
 def test_what_is_not_read_is_in_no_world(recorded_frames, tmp_path):
