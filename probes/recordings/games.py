@@ -84,14 +84,10 @@ def played_games(
     idle, early = [], 0
     first_seen = {tags[at[0]] for (tags, _), at in zip(segments, shown, strict=True) if at}
     for number, ((tags, rows), places) in enumerate(zip(segments, shown, strict=True)):
-        actions = rows[:, 5]
-        others = np.flatnonzero(actions != NOOP)
-        idle.append(int(others[0]) if len(others) else len(actions))
-        lost = int(np.isin(rows[:, 7], (LIFE_LOST, TERMINATED)).sum())
+        others = np.flatnonzero(rows[:, 5] != NOOP)
+        idle.append(int(others[0]) if len(others) else len(rows))
         last_of_all = newest[int(rows[0, 1])] == number
-        ended = bool(len(rows)) and int(rows[-1, 7]) in (TERMINATED, TRUNCATED)
-        at_a_loss = bool(len(rows)) and LIFE_LOST in rows[-skip:, 7]
-        early += not last_of_all and not ended and at_a_loss and lost < lives
+        early += not last_of_all and _ended_by_a_life(rows, skip, lives)
         waiting, last_lost = False, -1  # for the agent's next step, after a lost life
         for first, last in pairwise(_observed(places, len(tags), skip)):
             part = rows[first:last]
@@ -124,6 +120,13 @@ def played_games(
          for place, tag in enumerate(tags)},
         early, len(segments),
     )  # fmt: skip
+
+
+def _ended_by_a_life(rows: Vector, skip: int, lives: int) -> bool:
+    """Whether a game [F, 8] that was left for the next had just lost a life, and had another."""
+    lost = int(np.isin(rows[:, 7], (LIFE_LOST, TERMINATED)).sum())
+    ended = int(rows[-1, 7]) in (TERMINATED, TRUNCATED)
+    return not ended and LIFE_LOST in rows[-skip:, 7] and lost < lives
 
 
 def _segments(raw: Vector, resets: Vector) -> list[tuple[list[int], Vector]]:
